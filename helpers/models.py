@@ -1,0 +1,147 @@
+"""What chapter 02 develops: networks that route orders, their training and their export."""
+
+import json
+import os
+import shutil
+import tempfile
+import warnings
+from pathlib import Path
+
+import keras
+import numpy as np
+import pandas as pd
+from keras import layers
+
+from helpers.data import CSV_SHA256, sha256
+from helpers.errors import InputError
+from helpers.prepare import (
+    CREWS,
+    LENGTH,
+    Vocabulary,
+    load_orders,
+    split_by_time,
+)
+from helpers.start import SEED, silent_stderr
+
+TASKS = {"electrician": ["no electrician", "electrician"], "crew": CREWS}
+UNITS, EPOCHS, BATCH = 64, {"electrician": 3, "crew": 6}, 32
+
+
+def build_lstm(words: int, outputs: int, length: int | None = LENGTH, mask: bool = True):
+    """The article's network: Embedding, LSTM(64), Dense(64, relu), Dense(outputs).
+
+    Args:
+        words: size of the vocabulary, padding and unknown included.
+        outputs: 1 for a yes-or-no question (sigmoid), else one a class (softmax).
+        length: tokens a row, or None for any.
+        mask: whether padding (0) is skipped; False for rows without padding.
+
+    Source: Hochreiter & Schmidhuber 1997; forget gate: Gers et al. 2000.
+    """
+    return keras.Sequential(
+        [
+            keras.Input((length,), dtype="int32"),
+            layers.Embedding(words, UNITS, mask_zero=mask),
+            layers.LSTM(UNITS),
+            layers.Dense(UNITS, activation="relu"),
+            layers.Dense(outputs, activation="sigmoid" if outputs == 1 else "softmax"),
+        ]
+    )
+
+
+def compile_model(model: keras.Model, outputs: int) -> keras.Model:
+    """Adam (Kingma & Ba 2015) on cross-entropy; no XLA, for the same digits everywhere."""
+    loss = "binary_crossentropy" if outputs == 1 else "sparse_categorical_crossentropy"
+    model.compile("adam", loss, metrics=["accuracy"], jit_compile=False)
+    return model
+
+
+def targets(orders: pd.DataFrame, task: str) -> np.ndarray:
+    """Class numbers of labelled orders, int64, (orders,), in the order of TASKS[task].
+
+    Raises:
+        InputError: an unknown task.
+    """
+    if task not in TASKS:
+        raise InputError(f"No task {task!r}. There are {', '.join(TASKS)}.")
+    if task == "electrician":
+        return orders["electrician"].to_numpy(np.int64)
+    return orders["crew"].map(CREWS.index).to_numpy(np.int64)
+
+
+def train_lstm(task: str, train: pd.DataFrame, seed: int = SEED):
+    """Train the article's network for the number of epochs that chapter 02 found.
+
+    Returns:
+        The Keras model (rows of LENGTH word numbers in) and its Vocabulary.
+    """
+    y = targets(train, task)
+    vocabulary = Vocabulary.fit(train["clean"])
+    keras.utils.set_random_seed(seed)
+    outputs = 1 if task == "electrician" else len(TASKS[task])
+    model = compile_model(build_lstm(len(vocabulary), outputs), outputs)
+    x = vocabulary.encode(train["clean"])
+    model.fit(x, y, batch_size=BATCH, epochs=EPOCHS[task], verbose=0)
+    return model, vocabulary
+
+
+def without_padding(model: keras.Model) -> keras.Model:
+    """The same weights in a network that takes rows of any length, without padding.
+
+    A masked LSTM keeps its state over padding, so both give the same answer.
+    """
+    words, outputs = model.layers[0].input_dim, model.output_shape[-1]
+    twin = build_lstm(words, outputs, length=None, mask=False)
+    twin(np.zeros((1, 1), np.int32))
+    twin.set_weights(model.get_weights())
+    return twin
+
+
+def save_model(
+    model: keras.Model,
+    vocabulary: Vocabulary,
+    labels: list[str],
+    folder: Path | str,
+    **facts: object,
+) -> Path:
+    """Save a network as a folder that helpers.Router loads; all of it or nothing.
+
+    Args:
+        model: a network from build_lstm.
+        vocabulary: the one it was trained with.
+        labels: names of its classes, in order.
+        folder: where to; an older model there is replaced.
+        facts: anything else to keep in model.json, for example scores.
+    """
+    folder = Path(folder)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".saving-"))
+    try:
+        model.save(temporary / "network.keras")
+        network = temporary / "network.onnx"
+        with silent_stderr(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            without_padding(model).export(network, format="onnx", verbose=False)
+        card = {
+            "labels": labels,
+            "words": vocabulary.words,
+            "network_sha256": sha256(network),
+            "data_sha256": CSV_SHA256,
+            **facts,
+        }
+        (temporary / "model.json").write_text(json.dumps(card, indent=1), encoding="utf-8")
+        shutil.rmtree(folder, ignore_errors=True)
+        os.replace(temporary, folder)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    return folder
+
+
+def train_router(name: str, folder: Path) -> Path:
+    """Build the course's model of that name from the orders before the test period."""
+    if name not in TASKS:
+        raise InputError(f"No model {name!r}. There are {', '.join(TASKS)}.")
+    print(f"Training the model {name!r}, once, for some seconds ...", flush=True)
+    split = split_by_time(load_orders())
+    model, vocabulary = train_lstm(name, pd.concat([split.train, split.valid]))
+    return save_model(model, vocabulary, TASKS[name], folder, seed=SEED)

@@ -1,0 +1,142 @@
+"""The fast path of chapter 03: raw text in, probabilities out, without TensorFlow.
+
+A saved model is a folder with three files: network.onnx (the network on word numbers),
+model.json (vocabulary, labels and what was measured) and network.keras (for study).
+"""
+
+import json
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import onnxruntime
+
+from helpers.data import DATA, sha256
+from helpers.errors import InputError, ModelError
+from helpers.prepare import LENGTH, normalise
+
+MODELS = DATA / "models"
+MAX_CHARACTERS = 1000
+BATCH = 512
+
+
+class Decision(NamedTuple):
+    """Where one order goes: a label, or the planner."""
+
+    label: str
+    probability: float
+    to_planner: bool
+    reason: str
+
+
+class Router:
+    """A trained network with its vocabulary: text in, probabilities out."""
+
+    def __init__(self, folder: Path | str):
+        """Load a saved model.
+
+        Raises:
+            ModelError: a file is missing, damaged, or from another training.
+        """
+        folder = Path(folder)
+        try:
+            self.card = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+            self.labels = list(self.card["labels"])
+            index = {word: n for n, word in enumerate(self.card["words"], start=2)}
+            network = folder / "network.onnx"
+            if sha256(network) != self.card["network_sha256"]:
+                raise ValueError("network.onnx does not belong to model.json")
+            options = onnxruntime.SessionOptions()
+            options.intra_op_num_threads = 1
+            self._session = onnxruntime.InferenceSession(network.read_bytes(), options)
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise ModelError(
+                f"The model in {folder} cannot be loaded: {error}. "
+                "Delete that folder; the next call trains it anew."
+            ) from error
+        self._input = self._session.get_inputs()[0].name
+
+        @lru_cache(maxsize=50_000)
+        def numbers(chunk: str) -> tuple[int, ...]:
+            """Word numbers of text without white space: typed words repeat a lot."""
+            return tuple(index.get(word, 1) for word in normalise(chunk).split())
+
+        self._numbers = numbers
+
+    def encode(self, text: str) -> list[int]:
+        """Word numbers of one raw text; a text without any word is one unknown word.
+
+        Raises:
+            InputError: not a string, or longer than 1,000 characters.
+        """
+        if type(text) is not str:
+            raise InputError(
+                f"A work order is a string, not {type(text).__name__}: {text!r:.60}."
+            )
+        if len(text) > MAX_CHARACTERS:
+            raise InputError(
+                f"A text of {len(text):,} characters is no short text of a work order; "
+                f"the limit is {MAX_CHARACTERS:,}. It begins {text[:40]!r}."
+            )
+        numbers: list[int] = []
+        for chunk in text.split():
+            numbers += self._numbers(chunk)
+        return numbers[:LENGTH] or [1]
+
+    def probabilities(self, texts: str | Sequence[str]) -> np.ndarray:
+        """Probability of each label for one raw text or many.
+
+        Texts are grouped by their number of words, so no padding and no mask is needed.
+
+        Returns:
+            float32, (labels,) for one text, (texts, labels) for a sequence.
+        """
+        if type(texts) is str:
+            return self._run([self.encode(texts)])[0]
+        rows = [self.encode(text) for text in texts]
+        lengths = np.fromiter(map(len, rows), np.int64, len(rows))
+        result = np.empty((len(rows), len(self.labels)), np.float32)
+        for length in np.unique(lengths):
+            where = np.flatnonzero(lengths == length)
+            for start in range(0, len(where), BATCH):
+                part = where[start : start + BATCH]
+                result[part] = self._run([rows[number] for number in part])
+        return result
+
+    def _run(self, rows: list[list[int]]) -> np.ndarray:
+        """Network output for rows of equal length: float32, (rows, labels)."""
+        output = self._session.run(None, {self._input: np.array(rows, np.int32)})[0]
+        if output.shape[1] == 1:  # a sigmoid gives p(second label) only
+            output = np.concatenate([1 - output, output], axis=1)
+        return output
+
+    def route(self, text: str, minimum: float = 0.5) -> Decision:
+        """The most likely label, or the planner where the network is not sure enough.
+
+        Args:
+            text: one raw work order.
+            minimum: smallest probability at which the order is sent without a person.
+        """
+        probabilities = self.probabilities(text)
+        best = int(probabilities.argmax())
+        label, probability = self.labels[best], float(probabilities[best])
+        if not any(number > 1 for number in self.encode(text)):
+            return Decision(label, probability, True, "no word the network knows")
+        if probability < minimum:
+            return Decision(label, probability, True, f"less sure than {minimum:.2f}")
+        return Decision(label, probability, False, "sure enough")
+
+
+def load_router(name: str) -> Router:
+    """Load the course's model "electrician" or "crew"; train it first where it is missing.
+
+    Training takes some seconds, says so, and leaves the model in data/models/.
+    """
+    folder = MODELS / name
+    if not (folder / "model.json").exists():
+        from helpers.models import train_router  # needs Keras: only imported to train
+
+        train_router(name, folder)
+    return Router(folder)
