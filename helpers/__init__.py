@@ -18,8 +18,10 @@ from helpers.prepare import (
     normalise,
     split_by_time,
 )
+from helpers import exercises  # registers the self-checks
 from helpers.progress import check, progress
 from helpers.router import Router, load_router
+from helpers.timing import measured, median_seconds
 
 use_style()
 
@@ -37,6 +39,8 @@ __all__ = [
     "load_orders",
     "load_raw",
     "load_router",
+    "measured",
+    "median_seconds",
     "normalise",
     "progress",
     "show",

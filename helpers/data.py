@@ -18,6 +18,8 @@ import pandas as pd
 from helpers.errors import DataError
 
 DATA = Path(__file__).resolve().parents[1] / "data"
+# Where trained models and the reader's progress are kept; the tests use a folder of their own.
+STATE = Path(os.environ.get("COURSE_STATE") or DATA)
 PACKAGE = "nist-nestor==0.4.4"
 WHEEL = "nist_nestor-0.4.4-py3-none-any.whl"
 WHEEL_SHA256 = "63fd73ae2f5bbcc72fb43d2ab4f56c826c6fb42166557c5ff6ecce18ac80e1fa"

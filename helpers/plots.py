@@ -50,3 +50,34 @@ def show(figure: Figure, alt: str, reading: str) -> None:
         raw=True,
     )
     print(f"Reading: {reading}")
+
+
+def draw_overview() -> Figure:
+    """The course in one picture: what a work order passes through, chapter by chapter."""
+    figure, axes = plt.subplots(figsize=(9, 3.2))
+    axes.set(xlim=(0, 9), ylim=(0, 3.2))
+    axes.axis("off")
+    boxes = [
+        (0.1, 1.15, "a technician's note\n“rear a/c not cold”", "white", BLACK),
+        (2.05, 1.15, "cleaned, split into\nword numbers\n(chapter 01)", SKY, BLACK),
+        (4.0, 1.15, "your LSTM network\n(02), called in\nmicroseconds (03)", BLUE, "white"),
+        (5.95, 2.15, "sure enough:\nthe right crew", GREEN, "white"),
+        (5.95, 1.15, "not sure:\nthe planner", ORANGE, BLACK),
+        (5.95, 0.15, "or a hosted large\nmodel (04)", "white", BLACK),
+    ]
+    for x, y, text, colour, ink in boxes:
+        frame = {"facecolor": colour, "edgecolor": BLACK, "linewidth": 1}
+        axes.add_patch(plt.Rectangle((x, y), 1.65, 0.85, **frame))
+        axes.text(x + 0.825, y + 0.425, text, ha="center", va="center", color=ink)
+    arrow = {"arrowstyle": "->", "color": BLACK, "linewidth": 1.5}
+    for start, end in [
+        ((1.75, 1.57), (2.05, 1.57)),
+        ((3.7, 1.57), (4.0, 1.57)),
+        ((5.65, 1.7), (5.95, 2.5)),
+        ((5.65, 1.57), (5.95, 1.57)),
+        ((5.65, 1.45), (5.95, 0.65)),
+    ]:
+        axes.annotate("", end, start, arrowprops=arrow)
+    axes.text(7.75, 2.57, "cost, errors,\ncalibration: 03", va="center")
+    axes.text(7.75, 0.57, "cost, privacy,\nlimits: 04", va="center")
+    return figure

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from helpers.data import DATA
+from helpers.data import STATE
 from helpers.errors import CourseError, InputError
 
 
@@ -43,7 +43,7 @@ def exercise(number: str, title: str) -> Callable:
 
 
 def _file() -> Path:
-    return Path(os.environ.get("COURSE_PROGRESS_FILE") or DATA / "progress.json")
+    return STATE / "progress.json"
 
 
 def _read() -> list[str]:

@@ -13,17 +13,17 @@ from typing import NamedTuple
 import numpy as np
 import onnxruntime
 
-from helpers.data import DATA, sha256
+from helpers.data import STATE, sha256
 from helpers.errors import InputError, ModelError
 from helpers.prepare import LENGTH, normalise
 
-MODELS = DATA / "models"
+MODELS = STATE / "models"
 MAX_CHARACTERS = 1000
 BATCH = 512
 
 
 class Decision(NamedTuple):
-    """Where one order goes: a label, or the planner."""
+    """Where one order goes: a label, or the planner; probability to two decimals."""
 
     label: str
     probability: float
@@ -121,10 +121,10 @@ class Router:
         """
         probabilities = self.probabilities(text)
         best = int(probabilities.argmax())
-        label, probability = self.labels[best], float(probabilities[best])
+        label, probability = self.labels[best], round(float(probabilities[best]), 2)
         if not any(number > 1 for number in self.encode(text)):
             return Decision(label, probability, True, "no word the network knows")
-        if probability < minimum:
+        if probabilities[best] < minimum:
             return Decision(label, probability, True, f"less sure than {minimum:.2f}")
         return Decision(label, probability, False, "sure enough")
 
