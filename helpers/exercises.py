@@ -100,3 +100,42 @@ def _kept_epoch(answer: Callable) -> None:
         ([0.5], 1, 1),
     ]:
         expect(answer(losses, patience), wanted, f"losses {losses}, patience {patience}")
+
+
+@exercise("03.1", "Your costs, your threshold")
+def _best_threshold(answer: Callable) -> None:
+    random = np.random.default_rng(3)
+    p = random.random(400).round(3)
+    y = (random.random(400) < p).astype(int)
+    for nothing, missed in [(1, 1), (250, 1000), (1000, 10), (1, 0)]:
+        costs = [
+            nothing * ((y == 0) & (p >= t)).sum() + missed * ((y == 1) & (p < t)).sum()
+            for t in np.arange(101) / 100
+        ]
+        wanted = float(np.argmin(costs) / 100)
+        expect(answer(y, p, nothing, missed), wanted, f"costs {nothing} and {missed}")
+
+
+@exercise("03.2", "Two kinds of doubt")
+def _decide(answer: Callable) -> None:
+    labels = ["engine", "lube", "hydraulic"]
+    rows = np.array([[0.9, 0.05, 0.05], [0.5, 0.45, 0.05], [0.1, 0.3, 0.6], [0.2, 0.2, 0.6]])
+    result = answer(rows, labels, 0.5, 0.35)
+    if result is not None and not isinstance(result, list):
+        raise NotYet(f"Return a list, not {type(result).__name__}.")
+    wanted = ["engine", "planner", "planner", "hydraulic"]
+    expect(result, wanted, "minimum 0.5 and lead 0.35")
+    expect(answer(rows, labels, 0.7, 0.0), ["engine"] + ["planner"] * 3, "minimum 0.7")
+
+
+@exercise("03.3", "Which word decides?")
+def _deciding_word(answer: Callable) -> None:
+    def lights(text: str) -> float:
+        words = text.split()
+        return 0.1 + 0.6 * ("lights" in words) + 0.2 * ("cab" in words)
+
+    expect(answer(lights, "replace cab lights now"), "lights", "'replace cab lights now'")
+    expect(answer(lights, "cab door"), "cab", "'cab door'")
+    expect(answer(lights, "lights"), "lights", "a text of one word")
+    if answer(lights, "oil leak") is not None:
+        raise NotYet("For 'oil leak', where no word matters, the answer is None.")

@@ -10,6 +10,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pandas as pd
+import tensorflow as tf
 from keras import layers
 
 from helpers.data import CSV_SHA256, sha256
@@ -52,7 +53,7 @@ def build_lstm(words: int, outputs: int, length: int | None = LENGTH, mask: bool
 def compile_model(model: keras.Model, outputs: int) -> keras.Model:
     """Adam (Kingma & Ba 2015) on cross-entropy; no XLA, for the same digits everywhere."""
     loss = "binary_crossentropy" if outputs == 1 else "sparse_categorical_crossentropy"
-    model.compile("adam", loss, jit_compile=False, steps_per_execution=16)
+    model.compile("adam", loss, jit_compile=False)
     return model
 
 
@@ -147,6 +148,27 @@ def save_model(
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return folder
+
+
+def export_saved_model(model: keras.Model, vocabulary: Vocabulary, folder: str) -> None:
+    """Write a TensorFlow SavedModel that takes raw texts and normalises them itself.
+
+    For comparison with the fast path; TextVectorization cannot be exported to ONNX.
+    """
+
+    def standardise(texts):
+        texts = tf.strings.regex_replace(tf.strings.lower(texts, "utf-8"), "'", "")
+        texts = tf.strings.regex_replace(texts, r"\b([a-z])/([a-z])\b", r"\1\2")
+        return tf.strings.regex_replace(texts, r"[^\pL\pN]+", " ")
+
+    numbers = layers.TextVectorization(
+        standardize=standardise,
+        output_sequence_length=LENGTH,
+        vocabulary=vocabulary.words,
+    )
+    text_in = keras.Sequential([keras.Input((), dtype="string"), numbers, model])
+    with silent_stderr():
+        text_in.export(folder, verbose=False)
 
 
 def train_router(name: str, folder: Path) -> Path:

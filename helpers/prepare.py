@@ -39,7 +39,7 @@ def normalise(text: str) -> str:
     """
     text = text.lower().replace("'", "")
     text = re.sub(r"\b([a-z])/([a-z])\b", r"\1\2", text)
-    return " ".join(re.findall(r"[a-z0-9]+", text))
+    return " ".join(re.findall(r"[^\W_]+", text))
 
 
 def drop_shifted_rows(raw: pd.DataFrame) -> pd.DataFrame:

@@ -5,7 +5,7 @@ model.json (vocabulary, labels and what was measured) and network.keras (for stu
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
@@ -71,7 +71,7 @@ class Router:
         Raises:
             InputError: not a string, or longer than 1,000 characters.
         """
-        if type(text) is not str:
+        if not isinstance(text, str):
             raise InputError(
                 f"A work order is a string, not {type(text).__name__}: {text!r:.60}."
             )
@@ -92,9 +92,16 @@ class Router:
 
         Returns:
             float32, (labels,) for one text, (texts, labels) for a sequence.
+
+        Raises:
+            InputError: neither a string nor a sequence of strings, or a text too long.
         """
-        if type(texts) is str:
+        if isinstance(texts, str):
             return self._run([self.encode(texts)])[0]
+        if isinstance(texts, bytes) or not isinstance(texts, Iterable):
+            raise InputError(
+                f"Give one text or a list of texts, not {type(texts).__name__}: {texts!r:.60}."
+            )
         rows = [self.encode(text) for text in texts]
         lengths = np.fromiter(map(len, rows), np.int64, len(rows))
         result = np.empty((len(rows), len(self.labels)), np.float32)

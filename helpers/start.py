@@ -1,6 +1,7 @@
 """One quiet, seeded start: imported by helpers/__init__.py before anything else."""
 
 import importlib.util
+import logging
 import os
 import random
 import sys
@@ -49,6 +50,7 @@ def quiet_start() -> None:
     """
     random.seed(SEED)
     np.random.seed(SEED)
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", message=".*np.object.*", category=FutureWarning)
     talkative = installed("tensorflow") and not installed("tensorflow-cpu")
     if talkative and sys.platform == "linux" and importlib.util.find_spec("tensorflow"):

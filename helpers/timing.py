@@ -10,11 +10,11 @@ def measured(value: float, unit: str = "s") -> str:
     """Write a measured time or rate with a fixed width: "[   12.34 ms]".
 
     Args:
-        value: seconds for the units s, ms and µs; a count a second for /s.
-        unit: one of s, ms, µs, /s.
+        value: seconds for the units s, ms and µs; else a rate (/s) or a ratio (x).
+        unit: one of s, ms, µs, /s, x.
     """
-    if unit == "/s":
-        return f"[{value:>9,.0f} /s]"
+    if unit in ("/s", "x"):
+        return f"[{value:>9,.0f} {unit}]"
     factor = {"s": 1, "ms": 1e3, "µs": 1e6}[unit]
     return f"[{value * factor:>9,.2f} {unit}]"
 
