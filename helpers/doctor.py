@@ -39,7 +39,7 @@ def check_python() -> Finding:
 
 
 def check_packages() -> Finding:
-    """Every package of requirements.txt that this machine needs is there, in its range."""
+    """Every package that requirements.txt asks for is there, in its range."""
     from packaging.requirements import Requirement
 
     problems, count = [], 0
@@ -58,7 +58,11 @@ def check_packages() -> Finding:
         elif not need.specifier.contains(found, prereleases=True):
             problems.append(f"{need.name} {found} is not {need.specifier}")
     advice = "Run: python -m pip install -r requirements.txt -c tests/constraints.txt"
-    text = f"{count} packages in range" if not problems else f"{'; '.join(problems)}. {advice}"
+    text = (
+        f"{count} packages in range"
+        if not problems
+        else f"{'; '.join(problems)}. {advice}"
+    )
     return Finding("Packages", not problems, text)
 
 
@@ -75,7 +79,11 @@ def check_kernel() -> Finding:
     same = re.fullmatch(r"python[\d.]*(\.exe)?", command) or (
         Path(command).parent.resolve() == Path(sys.executable).parent.resolve()
     )
-    text = "runs this Python" if same else f"starts {command}, not {sys.executable}. {advice}"
+    text = (
+        "runs this Python"
+        if same
+        else f"starts {command}, not {sys.executable}. {advice}"
+    )
     return Finding("Kernel", bool(same), text)
 
 
@@ -83,7 +91,11 @@ def check_disk() -> Finding:
     """Room for models and caches."""
     free = shutil.disk_usage(DATA).free / 1e9
     ok = free >= DISK_GB
-    text = f"at least {DISK_GB:.0f} GB free" if ok else f"{free:.1f} GB free; free {DISK_GB:.0f} GB."
+    text = (
+        f"at least {DISK_GB:.0f} GB free"
+        if ok
+        else f"{free:.1f} GB free; free {DISK_GB:.0f} GB."
+    )
     return Finding("Disk", ok, text)
 
 
@@ -92,18 +104,26 @@ def check_memory() -> Finding:
     total = psutil.virtual_memory().total / 1e9
     ok = total >= MEMORY_GB * 0.95
     advice = "Close other programs, or use a larger machine."
-    text = f"at least {MEMORY_GB:.0f} GB" if ok else f"{total:.1f} GB of {MEMORY_GB:.0f}. {advice}"
+    text = (
+        f"at least {MEMORY_GB:.0f} GB"
+        if ok
+        else f"{total:.1f} GB of {MEMORY_GB:.0f}. {advice}"
+    )
     return Finding("Memory", ok, text)
 
 
 def check_data() -> Finding:
-    """The work orders are there and are the published file; not there yet is fine too."""
+    """The work orders are the published file; not there yet is fine too."""
     path = DATA / CSV
     if not path.exists():
-        return Finding("Data", True, "not downloaded yet; the first chapter fetches 0.3 MB")
+        return Finding(
+            "Data", True, "not downloaded yet; the first chapter fetches 0.3 MB"
+        )
     ok = sha256(path) == CSV_SHA256
     advice = f"Delete data/{CSV}; the next chapter you run fetches it anew."
-    return Finding("Data", ok, "checksum right" if ok else f"{CSV} is damaged. {advice}")
+    return Finding(
+        "Data", ok, "checksum right" if ok else f"{CSV} is damaged. {advice}"
+    )
 
 
 def check_write() -> Finding:
@@ -122,7 +142,9 @@ def check_api_key() -> Finding:
     if not key:
         return Finding("API key", True, "none set, none needed")
     ok = key == key.strip(" \t\r\n\"'")
-    advice = "OPENAI_API_KEY begins or ends with a space or a quote. Set it again without."
+    advice = (
+        "OPENAI_API_KEY begins or ends with a space or a quote. Set it again without."
+    )
     return Finding("API key", ok, "set" if ok else advice)
 
 

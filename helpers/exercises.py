@@ -13,7 +13,9 @@ def expect(got: object, wanted: object, case: str) -> None:
     if got is None:
         raise NotYet("Your function returns None: replace the ... and end with return.")
     try:
-        right = abs(got - wanted) <= 1e-6 if isinstance(wanted, float) else got == wanted
+        right = (
+            abs(got - wanted) <= 1e-6 if isinstance(wanted, float) else got == wanted
+        )
         right = bool(right)
     except (TypeError, ValueError):
         right = False
@@ -51,7 +53,9 @@ def _unknown_share(answer: Callable) -> None:
     expect(answer(["replace bucket", "tooth"], known), 0.0, "known words only")
     expect(answer(["replace qq", "bucket zz"], known), 0.5, "two of four words unknown")
     expect(answer([], known), 0.0, "no text at all")
-    expect(answer(["qq", "replace bucket tooth"], known), 0.25, "texts of unequal length")
+    expect(
+        answer(["qq", "replace bucket tooth"], known), 0.25, "texts of unequal length"
+    )
 
 
 @exercise("02.1", "A loss that survives certainty")
@@ -61,7 +65,9 @@ def _safe_cross_entropy(answer: Callable) -> None:
     wanted = float(-np.log(1e-7) / 2)
     got = answer([0, 1], [1.0, 1.0])
     if not np.isclose(got, wanted, rtol=1e-3):
-        raise NotYet(f"For truth 0, 1 and p 1, 1 the loss is {wanted:.4f}; yours is {got:.4f}.")
+        raise NotYet(
+            f"For truth 0, 1 and p 1, 1 the loss is {wanted:.4f}; yours is {got:.4f}."
+        )
 
 
 @exercise("02.2", "One step of gradient descent")
@@ -99,7 +105,9 @@ def _kept_epoch(answer: Callable) -> None:
         ([0.5, 0.3, 0.4, 0.2, 0.25, 0.3], 2, 4),
         ([0.5], 1, 1),
     ]:
-        expect(answer(losses, patience), wanted, f"losses {losses}, patience {patience}")
+        expect(
+            answer(losses, patience), wanted, f"losses {losses}, patience {patience}"
+        )
 
 
 @exercise("03.1", "Your costs, your threshold")
@@ -119,7 +127,9 @@ def _best_threshold(answer: Callable) -> None:
 @exercise("03.2", "Two kinds of doubt")
 def _decide(answer: Callable) -> None:
     labels = ["engine", "lube", "hydraulic"]
-    rows = np.array([[0.9, 0.05, 0.05], [0.5, 0.45, 0.05], [0.1, 0.3, 0.6], [0.2, 0.2, 0.6]])
+    rows = np.array(
+        [[0.9, 0.05, 0.05], [0.5, 0.45, 0.05], [0.1, 0.3, 0.6], [0.2, 0.2, 0.6]]
+    )
     result = answer(rows, labels, 0.5, 0.35)
     if result is not None and not isinstance(result, list):
         raise NotYet(f"Return a list, not {type(result).__name__}.")
@@ -134,7 +144,9 @@ def _deciding_word(answer: Callable) -> None:
         words = text.split()
         return 0.1 + 0.6 * ("lights" in words) + 0.2 * ("cab" in words)
 
-    expect(answer(lights, "replace cab lights now"), "lights", "'replace cab lights now'")
+    expect(
+        answer(lights, "replace cab lights now"), "lights", "'replace cab lights now'"
+    )
     expect(answer(lights, "cab door"), "cab", "'cab door'")
     expect(answer(lights, "lights"), "lights", "a text of one word")
     if answer(lights, "oil leak") is not None:

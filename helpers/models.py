@@ -1,4 +1,4 @@
-"""What chapter 02 develops: networks that route orders, their training and their export."""
+"""What chapter 02 develops: networks that route orders, their training and export."""
 
 import json
 import os
@@ -24,11 +24,15 @@ from helpers.prepare import (
 )
 from helpers.start import SEED, silent_stderr
 
+tf.get_logger().setLevel("ERROR")  # importing TensorFlow in a notebook sets INFO
+
 TASKS = {"electrician": ["no electrician", "electrician"], "crew": CREWS}
 UNITS, EPOCHS, BATCH = 64, {"electrician": 3, "crew": 6}, 32
 
 
-def build_lstm(words: int, outputs: int, length: int | None = LENGTH, mask: bool = True):
+def build_lstm(
+    words: int, outputs: int, length: int | None = LENGTH, mask: bool = True
+):
     """The article's network: Embedding, LSTM(64), Dense(64, relu), Dense(outputs).
 
     Args:
@@ -38,6 +42,7 @@ def build_lstm(words: int, outputs: int, length: int | None = LENGTH, mask: bool
         mask: whether padding (0) is skipped; False for rows without padding.
 
     Source: Hochreiter & Schmidhuber 1997; forget gate: Gers et al. 2000.
+
     """
     return keras.Sequential(
         [
@@ -51,7 +56,7 @@ def build_lstm(words: int, outputs: int, length: int | None = LENGTH, mask: bool
 
 
 def compile_model(model: keras.Model, outputs: int) -> keras.Model:
-    """Adam (Kingma & Ba 2015) on cross-entropy; no XLA, for the same digits everywhere."""
+    """Adam (Kingma & Ba 2015) on cross-entropy; no XLA, for equal digits everywhere."""
     loss = "binary_crossentropy" if outputs == 1 else "sparse_categorical_crossentropy"
     model.compile("adam", loss, jit_compile=False)
     return model
@@ -73,6 +78,7 @@ def targets(orders: pd.DataFrame, task: str) -> np.ndarray:
 
     Raises:
         InputError: an unknown task.
+
     """
     if task not in TASKS:
         raise InputError(f"No task {task!r}. There are {', '.join(TASKS)}.")
@@ -86,6 +92,7 @@ def train_lstm(task: str, train: pd.DataFrame, seed: int = SEED):
 
     Returns:
         The Keras model (rows of LENGTH word numbers in) and its Vocabulary.
+
     """
     y = targets(train, task)
     vocabulary = Vocabulary.fit(train["clean"])
@@ -125,6 +132,7 @@ def save_model(
         labels: names of its classes, in order.
         folder: where to; an older model there is replaced.
         facts: anything else to keep in model.json, for example scores.
+
     """
     folder = Path(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -142,7 +150,9 @@ def save_model(
             "data_sha256": CSV_SHA256,
             **facts,
         }
-        (temporary / "model.json").write_text(json.dumps(card, indent=1), encoding="utf-8")
+        (temporary / "model.json").write_text(
+            json.dumps(card, indent=1), encoding="utf-8"
+        )
         shutil.rmtree(folder, ignore_errors=True)
         os.replace(temporary, folder)
     finally:

@@ -34,12 +34,13 @@ def use_style() -> None:
 
 
 def show(figure: Figure, alt: str, reading: str) -> None:
-    """Display a figure with its alternative text, print one line that reads it, close it.
+    """Display a figure with its alternative text, and print one line that reads it.
 
     Args:
         figure: what to show.
         alt: what a person who cannot see the figure needs to know of it.
         reading: one sentence on what the figure tells; printed below it.
+
     """
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", metadata={"Software": None})
@@ -53,14 +54,20 @@ def show(figure: Figure, alt: str, reading: str) -> None:
 
 
 def draw_overview() -> Figure:
-    """The course in one picture: what a work order passes through, chapter by chapter."""
+    """The course in one picture: what a work order passes through."""
     figure, axes = plt.subplots(figsize=(9, 3.2))
     axes.set(xlim=(0, 9), ylim=(0, 3.2))
     axes.axis("off")
     boxes = [
         (0.1, 1.15, "a technician's note\n“rear a/c not cold”", "white", BLACK),
         (2.05, 1.15, "cleaned, split into\nword numbers\n(chapter 01)", SKY, BLACK),
-        (4.0, 1.15, "your LSTM network\n(02), called in\nmicroseconds (03)", BLUE, "white"),
+        (
+            4.0,
+            1.15,
+            "your LSTM network\n(02), called in\nmicroseconds (03)",
+            BLUE,
+            "white",
+        ),
         (5.95, 2.15, "sure enough:\nthe right crew", GREEN, "white"),
         (5.95, 1.15, "not sure:\nthe planner", ORANGE, BLACK),
         (5.95, 0.15, "or a hosted large\nmodel (04)", "white", BLACK),

@@ -69,6 +69,7 @@ def label_locations(locations: pd.Series, table: pd.DataFrame) -> pd.DataFrame:
 
     Returns:
         Columns crew (NaN where no row matches) and electrician (0, 1 or NaN).
+
     """
     patterns = [
         (re.compile("|".join(map(_pattern, row.location_words.split(";")))), row)
@@ -78,7 +79,11 @@ def label_locations(locations: pd.Series, table: pd.DataFrame) -> pd.DataFrame:
     def label(location: str) -> tuple[str | None, int | None]:
         for pattern, row in patterns:
             if pattern.search(location.upper()):
-                return (row.crew, int(row.electrician == "yes")) if row.crew else (None, None)
+                return (
+                    (row.crew, int(row.electrician == "yes"))
+                    if row.crew
+                    else (None, None)
+                )
         return None, None
 
     known = {location: label(location) for location in locations.unique()}
@@ -91,7 +96,9 @@ def label_locations(locations: pd.Series, table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _pattern(word: str) -> str:
-    return f"^{re.escape(word[1:])}$" if word.startswith("=") else rf"\b{re.escape(word)}"
+    return (
+        f"^{re.escape(word[1:])}$" if word.startswith("=") else rf"\b{re.escape(word)}"
+    )
 
 
 def load_orders() -> pd.DataFrame:
@@ -128,15 +135,20 @@ class Split(NamedTuple):
     test: pd.DataFrame
 
 
-def split_by_time(orders: pd.DataFrame, test: float = 0.2, valid: float = 0.15) -> Split:
+def split_by_time(
+    orders: pd.DataFrame, test: float = 0.2, valid: float = 0.15
+) -> Split:
     """Cut labelled orders by date: the last 20 % are the test, the 15 % before it
     (of what is left) choose settings.
 
     Raises:
         InputError: a share outside 0..1.
+
     """
     if not (0 < test < 1 and 0 <= valid < 1):
-        raise InputError(f"test={test} and valid={valid} must be shares between 0 and 1.")
+        raise InputError(
+            f"test={test} and valid={valid} must be shares between 0 and 1."
+        )
     labelled = orders.dropna(subset="crew").sort_values("date", kind="stable")
     labelled = labelled.astype({"electrician": int}).reset_index(drop=True)
     cut = int(len(labelled) * (1 - test))
@@ -145,7 +157,7 @@ def split_by_time(orders: pd.DataFrame, test: float = 0.2, valid: float = 0.15) 
 
 
 class Vocabulary:
-    """Words seen in training, each with a number: 0 is padding, 1 is any unknown word."""
+    """Words seen in training, each with a number: 0 is padding, 1 any unknown word."""
 
     def __init__(self, words: Sequence[str]):
         """Number the words from 2 in the order given."""
@@ -163,7 +175,7 @@ class Vocabulary:
         return cls([word for word, count in counts.most_common() if count >= min_count])
 
     def encode(self, texts: Iterable[str], length: int = LENGTH) -> np.ndarray:
-        """Word numbers of cleaned texts, padded with 0 behind: int32, (texts, length)."""
+        """Word numbers of cleaned texts, padded with 0: int32, (texts, length)."""
         rows = [[self.index.get(word, 1) for word in text.split()] for text in texts]
         table = np.zeros((len(rows), length), np.int32)
         for number, row in enumerate(rows):

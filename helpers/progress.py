@@ -53,7 +53,7 @@ def _read() -> list[str]:
         return []
     except (ValueError, KeyError, TypeError) as error:
         raise CourseError(
-            f"{_file()} cannot be read ({error}). Delete it to start with no exercise solved."
+            f"{_file()} cannot be read ({error}). Delete it to begin anew."
         ) from error
 
 
@@ -67,6 +67,7 @@ def check(number: str, answer: object, record: bool = True) -> bool:
 
     Returns:
         True if the answer is right.
+
     """
     if number not in EXERCISES:
         raise InputError(f"No exercise {number!r}. There are {', '.join(EXERCISES)}.")
@@ -79,7 +80,9 @@ def check(number: str, answer: object, record: bool = True) -> bool:
         print(f"Exercise {number}: not yet. {problem}")
         return False
     except Exception as error:  # an answer that crashes is an answer to help with
-        print(f"Exercise {number}: your code stopped with {type(error).__name__}: {error}")
+        print(
+            f"Exercise {number}: your code stopped with {type(error).__name__}: {error}"
+        )
         return False
     if record:
         solved = sorted({*_read(), number})
@@ -97,6 +100,8 @@ def progress() -> pd.DataFrame:
     for chapter in sorted({number[:2] for number in EXERCISES}):
         numbers = sorted(n for n in EXERCISES if n.startswith(chapter))
         still = [n for n in numbers if n not in solved]
-        rows.append((chapter, len(numbers), len(numbers) - len(still), ", ".join(still) or "-"))
+        rows.append(
+            (chapter, len(numbers), len(numbers) - len(still), ", ".join(still) or "-")
+        )
     columns = ["chapter", "exercises", "solved", "still open"]
     return pd.DataFrame(rows, columns=columns).set_index("chapter")

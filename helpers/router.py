@@ -39,6 +39,7 @@ class Router:
 
         Raises:
             ModelError: a file is missing, damaged, or from another training.
+
         """
         folder = Path(folder)
         try:
@@ -70,6 +71,7 @@ class Router:
 
         Raises:
             InputError: not a string, or longer than 1,000 characters.
+
         """
         if not isinstance(text, str):
             raise InputError(
@@ -95,12 +97,13 @@ class Router:
 
         Raises:
             InputError: neither a string nor a sequence of strings, or a text too long.
+
         """
         if isinstance(texts, str):
             return self._run([self.encode(texts)])[0]
         if isinstance(texts, bytes) or not isinstance(texts, Iterable):
             raise InputError(
-                f"Give one text or a list of texts, not {type(texts).__name__}: {texts!r:.60}."
+                f"Give one text or a list, not {type(texts).__name__}: {texts!r:.60}."
             )
         rows = [self.encode(text) for text in texts]
         lengths = np.fromiter(map(len, rows), np.int64, len(rows))
@@ -125,6 +128,7 @@ class Router:
         Args:
             text: one raw work order.
             minimum: smallest probability at which the order is sent without a person.
+
         """
         probabilities = self.probabilities(text)
         best = int(probabilities.argmax())
@@ -137,7 +141,7 @@ class Router:
 
 
 def load_router(name: str) -> Router:
-    """Load the course's model "electrician" or "crew"; train it first where it is missing.
+    """Load the course's model "electrician" or "crew"; train it first if it is missing.
 
     Training takes some seconds, says so, and leaves the model in data/models/.
     """

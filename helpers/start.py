@@ -1,7 +1,6 @@
 """One quiet, seeded start: imported by helpers/__init__.py before anything else."""
 
 import importlib.util
-import logging
 import os
 import random
 import sys
@@ -16,13 +15,13 @@ SEED = 0
 # These must be set before TensorFlow is imported.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
-# Plain matrix products: the same digits with and without AVX-512, at the same speed here.
+# Plain matrix products: the same digits with and without AVX-512, at the same speed.
 os.environ.setdefault("TENSORFLOW_USE_CUSTOM_CONTRACTION_KERNEL", "false")
 
 
 @contextmanager
 def silent_stderr():
-    """Send file descriptor 2 to nowhere, so that C++ log lines do not reach a notebook."""
+    """Send file descriptor 2 to nowhere: C++ log lines do not reach a notebook."""
     sys.stderr.flush()
     saved, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 2)
@@ -50,7 +49,6 @@ def quiet_start() -> None:
     """
     random.seed(SEED)
     np.random.seed(SEED)
-    logging.getLogger("tensorflow").setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", message=".*np.object.*", category=FutureWarning)
     talkative = installed("tensorflow") and not installed("tensorflow-cpu")
     if talkative and sys.platform == "linux" and importlib.util.find_spec("tensorflow"):

@@ -12,6 +12,7 @@ def measured(value: float, unit: str = "s") -> str:
     Args:
         value: seconds for the units s, ms and µs; else a rate (/s) or a ratio (x).
         unit: one of s, ms, µs, /s, x.
+
     """
     if unit in ("/s", "x"):
         return f"[{value:>9,.0f} {unit}]"

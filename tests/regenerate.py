@@ -1,6 +1,6 @@
-"""Run notebooks from a fresh kernel and store their outputs: python tests/regenerate.py [name ...]
+"""Run notebooks from a fresh kernel and store what they print.
 
-Without names: all of them. Counts run 1..n, no timing goes into the metadata, cell ids
+python tests/regenerate.py [name ...]; without names: all of them. Counts run 1..n, no timing goes into the metadata, cell ids
 depend only on the position. Seconds and peak memory go to tests/timings.csv.
 """
 
@@ -25,7 +25,12 @@ def run(path: Path) -> tuple[float, float]:
     notebook = nbformat.read(path, as_version=4)
     kernelspec = {"display_name": "Python 3", "language": "python", "name": "python3"}
     notebook.metadata = {"kernelspec": kernelspec, "language_info": {"name": "python"}}
-    prefix = path.relative_to(ROOT / "notebooks").with_suffix("").as_posix().replace("/", "-")
+    prefix = (
+        path.relative_to(ROOT / "notebooks")
+        .with_suffix("")
+        .as_posix()
+        .replace("/", "-")
+    )
     for number, cell in enumerate(notebook.cells):
         cell["id"] = f"{prefix}-{number}"
         cell.metadata = {k: v for k, v in cell.metadata.items() if k == "tags"}

@@ -128,7 +128,9 @@ def pytest_collection_finish(session):
     cells = {_name(i.nodeid) for i in session.items if hasattr(i, "cell")}
     _selected.update(cells)
     if cells and not session.config.option.collectonly:
-        code = "import helpers; [helpers.load_router(n) for n in ('electrician', 'crew')]"
+        code = (
+            "import helpers; [helpers.load_router(n) for n in ('electrician', 'crew')]"
+        )
         subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
 
 
@@ -154,7 +156,7 @@ def all_cells():
 
 
 def pytest_sessionfinish(session, exitstatus):
-    """Every selected cell must have passed; in a run of everything, every cell there is."""
+    """Every selected cell must have passed; in a full run, every cell there is."""
     config = session.config
     if hasattr(config, "workerinput") or config.option.collectonly or exitstatus != 0:
         return

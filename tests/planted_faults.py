@@ -1,0 +1,78 @@
+"""Dynamic proof: python tests/planted_faults.py
+
+Plants one wrong stored output in every notebook of a copy of the course, runs the whole
+notebook check there, and requires that exactly the planted cells fail.
+"""
+
+import os
+import random
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import nbformat
+from strict_nbval import NOTEBOOKS, ROOT
+from test_static_proof import mutants
+
+SANITIZED = re.findall(
+    r"^regex: (.+)$", (ROOT / "tests/sanitize.cfg").read_text("utf-8"), re.M
+)
+
+
+def plant(path: Path, rng: random.Random) -> str:
+    """Change one stored output of a notebook; return the name of its cell."""
+    notebook = nbformat.read(path, as_version=4)
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    candidates = [
+        (number, position, kind, changed)
+        for number, cell in enumerate(code)
+        for position, output in enumerate(cell.outputs)
+        for kind, changed in mutants(output, rng, SANITIZED)
+    ]
+    assert candidates, f"{path.name} has no output to change"
+    number, position, kind, changed = rng.choice(candidates)
+    code[number].outputs[position] = changed
+    nbformat.write(notebook, path)
+    print(f"planted in {path.name}, cell {number}, {kind}", flush=True)
+    return f"Cell {number}"
+
+
+def main(seed: int = 0) -> int:
+    rng = random.Random(seed)
+    with tempfile.TemporaryDirectory(prefix="course-planted-") as temporary:
+        copy = Path(temporary) / "course"
+        ignore = shutil.ignore_patterns(".git", ".venv*", "__pycache__", "models")
+        shutil.copytree(ROOT, copy, ignore=ignore)
+        planted = set()
+        for original in NOTEBOOKS:
+            path = copy / original.relative_to(ROOT)
+            planted.add(f"{path.relative_to(copy).as_posix()}::{plant(path, rng)}")
+        command = [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-q",
+            "-rf",
+            "--color=no",
+            "notebooks",
+        ]
+        command += ["-p", "no:cacheprovider"]
+        environment = os.environ | {"PYTHONPATH": str(copy)}
+        result = subprocess.run(
+            command, cwd=copy, env=environment, capture_output=True, text=True
+        )
+    failed = set(re.findall(r"^FAILED (notebooks/\S+::Cell \d+)", result.stdout, re.M))
+    print(result.stdout.strip().splitlines()[-1])
+    print(f"planted {len(planted)}, failed {len(failed)}")
+    print(f"missed {sorted(planted - failed)}")
+    print(f"failed without cause {sorted(failed - planted)}")
+    proven = result.returncode == 1 and failed == planted
+    print("PROVEN" if proven else "NOT PROVEN")
+    return 0 if proven else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(*map(int, sys.argv[1:2])))

@@ -1,0 +1,150 @@
+"""Proof, on every run, that a changed output would be caught.
+
+Each stored output of each notebook is changed in several ways and pushed through nbval's
+own comparison. Every change must be noticed, and there must be something to change.
+"""
+
+import base64
+import copy
+import io
+import random
+import re
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from nbval.plugin import IPyNbFile, coalesce_streams
+from PIL import Image
+from strict_nbval import COMPARE_FIGURES, NOTEBOOKS, ROOT
+
+MUTANTS = 5
+
+
+def measured_spans(text, patterns):
+    """Where the sanitizer makes a text blind: [(start, end)]."""
+    return [m.span() for pattern in patterns for m in re.finditer(pattern, text)]
+
+
+def change_text(text, rng, patterns=()):
+    """Change one character that is compared: a digit if there is one."""
+    blind = measured_spans(text, patterns)
+    places = [
+        i
+        for i, character in enumerate(text)
+        if character.isalnum() and not any(a <= i < b for a, b in blind)
+    ]
+    digits = [i for i in places if text[i].isdigit()]
+    if not places:
+        return text + "~"
+    i = rng.choice(digits or places)
+    new = str((int(text[i]) + 1) % 10) if text[i] in "0123456789" else "~"
+    return text[:i] + new + text[i + 1 :]
+
+
+def change_png(data, rng):
+    """Change one pixel by a little."""
+    image = Image.open(io.BytesIO(base64.b64decode(data))).convert("RGBA")
+    place = rng.randrange(image.width), rng.randrange(image.height)
+    red, *rest = image.getpixel(place)
+    image.putpixel(place, ((red + 8) % 256, *rest))
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG")
+    return base64.b64encode(buffer.getvalue()).decode()
+
+
+def mutants(output, rng, patterns=()):
+    """Yield (kind, changed copy) for each comparable part of one output."""
+    if output.output_type == "stream":
+        changed = copy.deepcopy(output)
+        changed.text = change_text(output.text, rng, patterns)
+        yield "stream", changed
+    for kind, value in output.get("data", {}).items():
+        if kind == "image/png" and not COMPARE_FIGURES:
+            continue
+        changed = copy.deepcopy(output)
+        change = change_png if kind == "image/png" else change_text
+        extra = () if kind == "image/png" else (patterns,)
+        changed.data[kind] = change(value, rng, *extra)
+        yield kind, changed
+
+
+@pytest.fixture(scope="module")
+def cells(request):
+    """Every code cell of every notebook, as nbval collects it."""
+    found = []
+    for path in NOTEBOOKS:
+        file = IPyNbFile.from_parent(request.session, path=path)
+        if COMPARE_FIGURES:
+            images = ("image/png", "image/jpeg")
+            file.skip_compare = tuple(k for k in file.skip_compare if k not in images)
+        file.setup_sanitize_files()
+        found += list(file.collect())
+    return found
+
+
+def test_every_changed_output_is_caught(cells, record_property):
+    rng, tried, missed = random.Random(1), Counter(), []
+    for cell in cells:
+        stored = coalesce_streams(copy.deepcopy(cell.cell.outputs))
+        patterns = list(cell.parent.sanitize_patterns)
+        for position, output in enumerate(stored):
+            for _ in range(MUTANTS):
+                for kind, changed in mutants(output, rng, patterns):
+                    new = copy.deepcopy(stored)
+                    new[position] = changed
+                    tried[kind] += 1
+                    if cell.compare_outputs(new, copy.deepcopy(stored)):
+                        missed.append(f"{cell.nodeid} {kind}")
+    print(f"changed outputs: {dict(tried)}, missed: {len(missed)}")
+    record_property("changed", dict(tried))
+    assert (
+        tried["stream"] > 100 and tried["text/plain"] > 100 and tried["text/html"] > 50
+    )
+    assert tried["image/png"] > 30 or not COMPARE_FIGURES
+    assert not missed, missed[:5]
+
+
+def test_unchanged_outputs_are_equal(cells):
+    for cell in cells:
+        stored = coalesce_streams(copy.deepcopy(cell.cell.outputs))
+        assert cell.compare_outputs(copy.deepcopy(stored), stored), cell.nodeid
+
+
+def test_a_missing_and_an_extra_output_are_caught(cells):
+    with_output = [cell for cell in cells if cell.cell.outputs]
+    assert len(with_output) > 60
+    for cell in with_output:
+        stored = coalesce_streams(copy.deepcopy(cell.cell.outputs))
+        assert not cell.compare_outputs(copy.deepcopy(stored[:-1]), stored), cell.nodeid
+        assert not cell.compare_outputs([], stored), cell.nodeid
+        assert not cell.compare_outputs(stored, []), cell.nodeid
+
+
+def test_sanitizer_is_narrow(cells):
+    """Only numbers in the one measured form are blind, and they are few."""
+    assert any(cell.parent.sanitize_patterns for cell in cells)
+    patterns = list(cells[0].parent.sanitize_patterns)
+    assert len(patterns) == 1, "one rule, the measured form"
+    text = "score 0.87, [     1.23 s] and 12.5 ms, 40 /s, [0.84, 0.9], 3 s]"
+    assert [text[a:b] for a, b in measured_spans(text, patterns)] == ["[     1.23 s]"]
+    blind = sum(
+        len(measured_spans(text, patterns))
+        for cell in cells
+        for output in cell.cell.outputs
+        for text in [
+            output.get("text", ""),
+            output.get("data", {}).get("text/plain", ""),
+        ]
+    )
+    print(f"measured values that are not compared: {blind}")
+    assert blind < 40
+
+
+def test_configuration_switches_strictness_on():
+    """The files that make the check strict are there and wired together."""
+    configuration = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    assert "--nbval " in configuration and "tests/sanitize.cfg" in configuration
+    assert "strict_nbval" in (ROOT / "notebooks" / "conftest.py").read_text(
+        encoding="utf-8"
+    )
+    assert Path(ROOT / "tests" / "sanitize.cfg").exists()

@@ -1,0 +1,170 @@
+"""What every notebook must have: read from the files, nothing is executed."""
+
+import base64
+import json
+import re
+import struct
+
+import pytest
+from strict_nbval import NOTEBOOKS, ROOT
+
+CHAPTERS = [path for path in NOTEBOOKS if path.parent.name == "notebooks"]
+SOLUTIONS = [path for path in NOTEBOOKS if path.parent.name == "solutions"]
+MACHINE_PATH = re.compile(r"/root/|/home/|/work/|/tmp/|/var/folders/|[A-Z]:\\\\?Users")
+KEY = re.compile(r"\bsk-[A-Za-z0-9_-]{16,}")
+
+
+def read(path):
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def text_of(value):
+    return value if isinstance(value, str) else "".join(value or [])
+
+
+def cells_of(path, kind):
+    return [cell for cell in read(path)["cells"] if cell["cell_type"] == kind]
+
+
+def prose(path):
+    return "\n\n".join(text_of(cell["source"]) for cell in cells_of(path, "markdown"))
+
+
+def code(path):
+    return [text_of(cell["source"]) for cell in cells_of(path, "code")]
+
+
+def name(path):
+    return path.relative_to(ROOT / "notebooks").as_posix()
+
+
+def test_there_are_chapters_and_solutions():
+    assert [path.name[:2] for path in CHAPTERS] == ["00", "01", "02", "03"]
+    wanted = {path.name for path in CHAPTERS} - {"00_start_here.ipynb"}
+    assert {path.name for path in SOLUTIONS} == wanted
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=name)
+class TestEveryNotebook:
+    def test_was_run_from_top_to_bottom(self, path):
+        counts = [cell["execution_count"] for cell in cells_of(path, "code")]
+        assert counts == list(range(1, len(counts) + 1))
+
+    def test_outputs_have_no_error_and_no_stderr(self, path):
+        for cell in cells_of(path, "code"):
+            for output in cell["outputs"]:
+                assert output["output_type"] != "error", output.get("evalue")
+                assert output.get("name") != "stderr", text_of(output.get("text"))[:200]
+
+    def test_no_machine_path_and_no_key(self, path):
+        found = json.dumps(read(path))
+        images = re.compile(r'"image/png": "[^"]*"')
+        found = images.sub("", found)
+        assert not MACHINE_PATH.search(found), MACHINE_PATH.search(found)
+        assert not KEY.search(found)
+
+    def test_metadata_has_no_timing(self, path):
+        notebook = read(path)
+        assert notebook["metadata"]["kernelspec"]["name"] == "python3"
+        for cell in notebook["cells"]:
+            assert set(cell["metadata"]) <= {"tags"}, cell["metadata"]
+
+    def test_cells_are_small(self, path):
+        for source in code(path):
+            lines = source.splitlines()
+            assert len(lines) <= 25, lines[:2]
+            assert max(map(len, lines), default=0) <= 88, max(lines, key=len)
+        assert path.stat().st_size < 400_000
+
+    def test_helpers_is_the_first_import(self, path):
+        first = next(s for s in code(path) if "import " in s)
+        assert first.lstrip().startswith("import helpers")
+
+    def test_figures_carry_text(self, path):
+        for cell in cells_of(path, "code"):
+            for output in cell["outputs"]:
+                image = output.get("data", {}).get("image/png")
+                if image is None:
+                    continue
+                assert len(output["metadata"]["image/png"]["alt"]) > 20
+                following = [text_of(o.get("text")) for o in cell["outputs"]]
+                assert any(text.startswith("Reading: ") for text in following)
+                width, height = struct.unpack(
+                    ">II", base64.b64decode(text_of(image))[16:24]
+                )
+                assert width <= 1000 and height <= 700
+
+    def test_links_lead_somewhere(self, path):
+        for target in re.findall(r"\]\(([^)#]+)\)", prose(path)):
+            if not target.startswith("http"):
+                assert (path.parent / target).exists(), target
+
+    def test_images_in_prose_have_alt_text(self, path):
+        assert not re.search(r"!\[\s*\]\(", prose(path))
+
+
+@pytest.mark.parametrize("path", CHAPTERS, ids=name)
+class TestEveryChapter:
+    def test_opening_box(self, path):
+        for promise in ("Minutes", "You will do", "You will learn", "You need"):
+            assert f"**{promise}:**" in prose(path), promise
+
+    def test_key_points_and_next(self, path):
+        points = prose(path).split("## Key points")[1]
+        assert 3 <= points.count("\n- ") <= 5
+        assert "**Next:**" in points and "](" in points
+
+    def test_checkpoint(self, path):
+        assert any("Checkpoint passed" in source for source in code(path))
+
+    def test_exercises(self, path):
+        number = path.name[:2]
+        if number == "00":
+            return
+        checks = re.findall(r'helpers\.check\("(\d\d\.\d)"', "\n".join(code(path)))
+        headings = re.findall(r"^### (\d\d\.\d) ", prose(path), re.M)
+        assert len(checks) >= 3 and checks == headings
+        assert prose(path).count("<summary>Hint</summary>") == len(checks)
+        stubs = [source for source in code(path) if "helpers.check(" in source]
+        assert all(re.search(r"^    \.\.\.$", stub, re.M) for stub in stubs)
+
+    def test_enough_prose(self, path):
+        words = len(prose(path).split())
+        lines = sum(len(source.splitlines()) for source in code(path))
+        assert words > lines
+
+
+@pytest.mark.parametrize("path", SOLUTIONS, ids=name)
+def test_solutions_solve_every_exercise(path):
+    chapter = path.parents[1] / path.name
+    exercises = re.findall(r'helpers\.check\("(\d\d\.\d)"', "\n".join(code(chapter)))
+    solved = re.findall(
+        r'helpers\.check\("(\d\d\.\d)", \w+, record=False\)', "\n".join(code(path))
+    )
+    assert solved == exercises
+    outputs = json.dumps([cell["outputs"] for cell in cells_of(path, "code")])
+    assert outputs.count(": right.") == len(exercises)
+
+
+def test_repository_names_no_machine_and_no_registry():
+    kinds = {".py", ".md", ".txt", ".toml", ".yml", ".cfg", ".csv", ""}
+    registry = re.compile(r"https?://\S*(pypi|pythonhosted|mirror)", re.I)
+    for path in ROOT.rglob("*"):
+        relative = path.relative_to(ROOT)
+        hidden = {".git", ".venv", "__pycache__", ".pytest_cache", ".ruff_cache"}
+        if set(relative.parts) & hidden or any(
+            p.startswith(".venv") for p in relative.parts
+        ):
+            continue
+        if (
+            not path.is_file()
+            or path.suffix not in kinds
+            or path.name == "test_structure.py"
+        ):
+            continue
+        if relative.parts[0] == "data" and path.name not in ("README.md", "crews.csv"):
+            continue
+        text = path.read_text(encoding="utf-8")
+        assert not registry.search(text), path
+        assert not re.search(r"/root/|/work/", text), path
+        assert not KEY.search(text), path
