@@ -28,7 +28,10 @@ def results() -> str:
     (cell,) = [c for c in notebook.cells if "results" in c.metadata.get("tags", [])]
     html = cell.outputs[0]["data"]["text/html"]
     table = ElementTree.fromstring(re.search(r"<table.*</table>", html, re.S)[0])
-    rows, task = [["task", "model", "accuracy", "macro-F1", "95 % interval", "seeds"]], ""
+    rows, task = (
+        [["task", "model", "accuracy", "macro-F1", "95 % interval", "seeds"]],
+        "",
+    )
     for line in table.find("tbody"):
         values = ["".join(field.itertext()) for field in line]
         if len(values) == len(rows[0]):
