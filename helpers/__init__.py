@@ -3,11 +3,10 @@
 Importing this package makes a quiet, seeded start: every notebook's first import.
 """
 
-from helpers.start import SEED, quiet_start
-
-quiet_start()
+from helpers.start import SEED, quiet_start  # isort: skip  first: quiets TensorFlow
 
 from helpers import exercises as _exercises  # noqa: F401  registers the self-checks
+from helpers.checks import check, progress
 from helpers.data import load_raw
 from helpers.errors import CourseError, DataError, InputError, ModelError
 from helpers.plots import show, use_style
@@ -19,11 +18,11 @@ from helpers.prepare import (
     normalise,
     split_by_time,
 )
-from helpers.progress import check, progress
 from helpers.router import Router, load_router
 from helpers.timing import measured, median_seconds
 
 use_style()
+quiet_start()
 
 __all__ = [
     "CREWS",

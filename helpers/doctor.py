@@ -35,7 +35,8 @@ def check_python() -> Finding:
     found = platform.python_version()
     ok = (3, 11) <= sys.version_info[:2] <= (3, 13)
     advice = "Install Python 3.11, 3.12 or 3.13 and make the environment anew."
-    return Finding("Python", ok, found if ok else f"{found} is not supported. {advice}")
+    text = "3.11 to 3.13" if ok else f"{found} is not supported. {advice}"
+    return Finding("Python", ok, text)
 
 
 def check_packages() -> Finding:

@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 import numpy as np
 
+from helpers.checks import NotYet, exercise
 from helpers.prepare import normalise
-from helpers.progress import NotYet, exercise
 
 
 def expect(got: object, wanted: object, case: str) -> None:

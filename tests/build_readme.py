@@ -1,6 +1,6 @@
 """Write the measured tables and the picture of README.md: python tests/build_readme.py.
 
-The results come from the stored output of chapter 02, the picture from chapter 00, and the
+The results come from the stored output of chapter 02, the picture from chapter 00, the
 timings from tests/timings.csv.
 """
 
@@ -41,7 +41,7 @@ def results() -> str:
 
 
 def timings() -> str:
-    """Seconds and peak memory of each notebook, as tests/regenerate.py measured them."""
+    """Seconds and peak memory of each notebook, measured by tests/regenerate.py."""
     with open(ROOT / "tests" / "timings.csv", encoding="utf-8") as file:
         measured = list(csv.reader(file))
     total = sum(int(row[1]) for row in measured[1:])

@@ -1,7 +1,7 @@
 """Run notebooks from a fresh kernel and store what they print.
 
 python tests/regenerate.py [name ...]; without names: all of them. Counts run 1..n, no
-timing goes into the metadata, and cell ids depend only on the position. Seconds and peak
+timing goes into the metadata, cell ids depend only on the position. Seconds and peak
 memory go to tests/timings.csv.
 """
 

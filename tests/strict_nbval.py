@@ -158,7 +158,11 @@ def all_cells():
 def pytest_sessionfinish(session, exitstatus):
     """Every selected cell must have passed; in a full run, every cell there is."""
     config = session.config
-    if hasattr(config, "workerinput") or config.option.collectonly or exitstatus != 0:
+    if (
+        hasattr(config, "workerinput")
+        or config.option.collectonly
+        or exitstatus not in (0, 5)
+    ):
         return
     everything = not config.invocation_params.args or os.environ.get("COURSE_ALL_CELLS")
     wanted = _selected | (all_cells() if everything else set())

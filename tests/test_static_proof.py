@@ -1,6 +1,7 @@
 """Proof, on every run, that a changed output would be caught.
 
-Each stored output of each notebook is changed in several ways and compared by nbval. Every change must be noticed, and there must be something to change.
+Each stored output of each notebook is changed in several ways and compared by nbval.
+Every change must be noticed, and there must be something to change.
 """
 
 import base64

@@ -1,0 +1,182 @@
+"""The loader: the right data, and a clear error for whatever can go wrong with it."""
+
+import hashlib
+import shutil
+import stat
+import subprocess
+import sys
+import zipfile
+
+import pytest
+
+from helpers import data, load_orders, load_raw
+from helpers.errors import CourseError, DataError
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """An empty data folder, and a way to a wheel that needs no network."""
+    return tmp_path / "data"
+
+
+@pytest.fixture
+def no_network(monkeypatch):
+    """pip finds no index: what a reader without a network sees."""
+
+    def run(command, **kwargs):
+        assert command[2:4] == ["pip", "download"]
+        message = "ERROR: Could not find a version that satisfies nist-nestor==0.4.4"
+        return subprocess.CompletedProcess(command, 1, "", f"...\n{message}\n")
+
+    monkeypatch.setattr(data.subprocess, "run", run)
+
+
+def fake_wheel(path, content):
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr(f"nestor/datasets/{data.CSV}", content)
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def test_the_published_rows():
+    raw = load_raw()
+    assert raw.shape == (5485, 16)
+    assert list(raw.columns) == data.COLUMNS
+
+
+def test_cache_is_used_without_pip(no_network):
+    assert data.ensure_data().name == data.CSV
+
+
+def test_no_network_and_no_cache(folder, no_network):
+    with pytest.raises(DataError, match=r"pip could not fetch.*copy nist_nestor.*into"):
+        data.ensure_data(folder)
+    assert list(folder.iterdir()) == []
+
+
+def test_wheel_from_a_stick(folder, no_network, monkeypatch):
+    folder.mkdir()
+    csv = data.ensure_data().read_bytes()
+    digest = fake_wheel(folder / data.WHEEL, csv)
+    monkeypatch.setattr(data, "WHEEL_SHA256", digest)
+    assert data.ensure_data(folder).read_bytes() == csv
+    assert {path.name for path in folder.iterdir()} == {data.WHEEL, data.CSV}
+
+
+def test_wheel_with_a_wrong_hash(folder, no_network):
+    folder.mkdir()
+    fake_wheel(folder / data.WHEEL, b"something else")
+    with pytest.raises(DataError, match="not the published file: SHA-256"):
+        data.ensure_data(folder)
+    assert [path.name for path in folder.iterdir()] == [data.WHEEL]
+
+
+def test_wheel_with_a_wrong_csv(folder, no_network, monkeypatch):
+    folder.mkdir()
+    digest = fake_wheel(folder / data.WHEEL, b"BscStartDate,Asset\n")
+    monkeypatch.setattr(data, "WHEEL_SHA256", digest)
+    with pytest.raises(DataError, match="excavators-cleaned.csv is not the published"):
+        data.ensure_data(folder)
+    assert [path.name for path in folder.iterdir()] == [data.WHEEL]
+
+
+def test_truncated_cache(folder):
+    folder.mkdir()
+    whole = data.ensure_data().read_bytes()
+    (folder / data.CSV).write_bytes(whole[:100_000])
+    with pytest.raises(
+        DataError, match=r"\(100000 bytes\).*delete .* and run this again"
+    ):
+        data.ensure_data(folder)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="folders have no mode there")
+def test_read_only_folder(folder, monkeypatch):
+    folder.mkdir()
+
+    def refuse(*args, **kwargs):  # the tests may run as root, who may write anywhere
+        raise PermissionError(13, "Permission denied", str(folder))
+
+    folder.chmod(stat.S_IREAD | stat.S_IEXEC)
+    monkeypatch.setattr(data.tempfile, "TemporaryDirectory", refuse)
+    with pytest.raises(
+        DataError, match=r"Cannot write to the folder .*Permission denied"
+    ):
+        data.ensure_data(folder)
+    folder.chmod(0o700)
+
+
+def test_folder_is_a_file(tmp_path):
+    (tmp_path / "data").write_text("in the way")
+    with pytest.raises(DataError, match="Cannot write to the folder"):
+        data.ensure_data(tmp_path / "data")
+
+
+def test_interrupted_write_leaves_nothing(folder, no_network, monkeypatch):
+    folder.mkdir()
+    digest = fake_wheel(folder / data.WHEEL, data.ensure_data().read_bytes())
+    monkeypatch.setattr(data, "WHEEL_SHA256", digest)
+
+    def full(*args):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(data.os, "replace", full)
+    with pytest.raises(DataError, match="No space left on device"):
+        data.ensure_data(folder)
+    assert [path.name for path in folder.iterdir()] == [data.WHEEL]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "cannot be read as a UTF-8 CSV"),
+        (b"Asset,Cost\nA,1\n", "has no column BscStartDate, OriginalShorttext"),
+        (b"Asset,\xff\xfe\nA,1\n", "cannot be read as a UTF-8 CSV"),
+        (b'a,b\n1,2,3\n1,"2\n', "cannot be read as a UTF-8 CSV"),
+    ],
+)
+def test_unusable_files(tmp_path, content, message):
+    path = tmp_path / "mine.csv"
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=message):
+        data.read_csv(path)
+
+
+def test_missing_file(tmp_path):
+    with pytest.raises(DataError, match="There is no file"):
+        data.read_csv(tmp_path / "nowhere.csv")
+
+
+def test_real_pip_without_an_index(folder, monkeypatch):
+    """The real pip, with every index switched off."""
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv(
+        "PIP_CONFIG_FILE", "/dev/null" if sys.platform != "win32" else "nul"
+    )
+    monkeypatch.delenv("PIP_FIND_LINKS", raising=False)
+    with pytest.raises(
+        DataError, match="pip could not fetch nist-nestor==0.4.4: ERROR"
+    ):
+        data.ensure_data(folder)
+
+
+def test_errors_show_no_traceback_in_jupyter():
+    error = DataError("what happened, and what to do")
+    assert error._render_traceback_() == ["DataError: what happened, and what to do"]
+    assert issubclass(DataError, CourseError)
+
+
+def test_orders_are_a_copy_of_their_own():
+    first = load_orders()
+    first["text"] = "changed"
+    assert load_orders()["text"].iloc[0] != "changed"
+
+
+def test_nothing_of_the_data_is_committed():
+    git = shutil.which("git")
+    root = data.DATA.parent
+    if git is None or not (root / ".git").exists():
+        pytest.skip("not a git checkout")
+    files = subprocess.run(
+        [git, "ls-files", "data"], cwd=root, capture_output=True, text=True, check=True
+    ).stdout.split()
+    assert files == ["data/README.md", "data/crews.csv"]

@@ -1,0 +1,141 @@
+"""Self-checks of exercises, and the reader's progress."""
+
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from helpers import CourseError, InputError, check, checks, progress
+from helpers.checks import EXERCISES
+
+
+@pytest.fixture(autouse=True)
+def own_progress(monkeypatch, tmp_path):
+    monkeypatch.setattr(checks, "STATE", tmp_path)
+    return tmp_path / "progress.json"
+
+
+WRONG = {
+    "01.1": [
+        (lambda train, test: 0.5, "a test text that was seen"),
+        (lambda train, test: len(set(train) & set(test)) / len(test), "was seen"),
+    ],
+    "01.2": [
+        (lambda text: text.lower(), "'Pump U/S'"),
+        (
+            lambda text: text.lower().replace("u/s", "unserviceable"),
+            "'L/H lights u/s.'",
+        ),
+    ],
+    "01.3": [
+        (lambda texts, known: 1.0, "known words only"),
+        (lambda texts, known: sum(0 for _ in texts) / len(texts), "two of four"),
+    ],
+    "02.1": [
+        (lambda y, p: 0.0, "truth 1, 0 and p 0.5, 0.5"),
+        (
+            lambda y, p: (
+                -np.mean(
+                    np.array(y) * np.log(p) + (1 - np.array(y)) * np.log1p(-np.array(p))
+                )
+            ),
+            "truth 1 and p exactly 1",
+        ),
+    ],
+    "02.2": [
+        (lambda w, b, x, y, r: w, "Return two things"),
+        (lambda w, b, x, y, r: (w, b), "old - rate"),
+    ],
+    "02.3": [(lambda words, units, outputs: words * units, "776 words")],
+    "02.4": [
+        (lambda losses, patience: int(np.argmin(losses)) + 1, "patience 2"),
+        (lambda losses, patience: len(losses), "[0.5, 0.3, 0.4, 0.35, 0.1]"),
+    ],
+    "03.1": [
+        (lambda y, p, a, b: 0.5, "costs"),
+        (lambda y, p, a, b: a / (a + b), "costs"),
+    ],
+    "03.2": [
+        (lambda p, labels, minimum, lead: labels, "minimum 0.5"),
+        (lambda p, labels, minimum, lead: np.array(labels), "Return a list"),
+    ],
+    "03.3": [
+        (lambda f, text: text.split()[0], "replace cab lights now"),
+        (
+            lambda f, text: max(text.split(), key=lambda w: -f(text.replace(w, ""))),
+            "the answer is None",
+        ),
+    ],
+}
+
+
+def test_every_exercise_has_wrong_answers_here():
+    assert sorted(WRONG) == sorted(EXERCISES)
+
+
+@pytest.mark.parametrize("number", sorted(WRONG))
+def test_wrong_answers_are_told_what_is_wrong(number, capsys, own_progress):
+    for answer, message in WRONG[number]:
+        assert check(number, answer) is False
+        printed = capsys.readouterr().out
+        assert printed.startswith(f"Exercise {number}: not yet. "), printed
+        assert message in printed, printed
+    assert not own_progress.exists()
+
+
+@pytest.mark.parametrize("number", sorted(EXERCISES))
+def test_stubs_crashes_and_nonsense(number, capsys):
+    def stub(*args):
+        return None
+
+    def crash(*args):
+        raise ZeroDivisionError("division by zero")
+
+    for answer in (stub, crash, 42, "text", None, ...):
+        assert check(number, answer) is False
+    printed = capsys.readouterr().out
+    assert "your code stopped with ZeroDivisionError" in printed
+    assert printed.count("not started") == 2
+
+
+def test_unknown_exercise():
+    with pytest.raises(InputError, match=r"No exercise '9.9'. There are 01.1, 01.2"):
+        check("9.9", 1)
+
+
+def share_seen(train, test):
+    from helpers import normalise
+
+    seen = {normalise(text) for text in train}
+    return sum(normalise(text) in seen for text in test) / len(test)
+
+
+def test_progress_is_kept(capsys, own_progress):
+    assert progress()["solved"].sum() == 0
+    assert check("01.1", share_seen, record=False)
+    assert not own_progress.exists()
+    assert check("01.1", share_seen) and check("01.1", share_seen)
+    assert json.loads(own_progress.read_text()) == {"solved": ["01.1"]}
+    assert progress().loc["01"].tolist() == [3, 1, "01.2, 01.3"]
+    assert capsys.readouterr().out.count("Exercise 01.1: right.") == 3
+
+
+def test_progress_survives_a_restart(own_progress):
+    check("01.1", share_seen)
+    program = "import helpers; print(helpers.progress()['solved'].tolist())"
+    environment = os.environ | {"COURSE_STATE": str(own_progress.parent)}
+    run = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, env=environment
+    )
+    assert run.stdout.strip() == "[1, 0, 0]", run.stderr
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"done": 1}', "null"])
+def test_damaged_progress_file(own_progress, content):
+    own_progress.write_text(content)
+    with pytest.raises(CourseError, match="cannot be read .* Delete it to begin anew"):
+        progress()
+    assert own_progress.read_text() == content

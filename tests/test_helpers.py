@@ -1,0 +1,139 @@
+"""Small helpers: figures, times, quiet start, generated tables."""
+
+import os
+import random
+import re
+import subprocess
+import sys
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+from strict_nbval import ROOT
+
+import helpers
+from helpers import measured, median_seconds, show
+
+
+def test_measured_values_match_the_sanitizer():
+    configuration = (ROOT / "tests" / "sanitize.cfg").read_text(encoding="utf-8")
+    (pattern,) = re.findall(r"^regex: (.+)$", configuration, re.M)
+    for value, unit in [
+        (0.0123, "ms"),
+        (99.5, "s"),
+        (2e-5, "µs"),
+        (1e6, "/s"),
+        (3, "x"),
+    ]:
+        text = measured(value, unit)
+        assert re.fullmatch(pattern, text), text
+        assert re.fullmatch(pattern, text.replace("  ", "&nbsp; ")), text
+    assert len({len(measured(v, "ms")) for v in (1e-6, 0.1, 99)}) == 1
+
+
+def test_median_seconds_ignores_the_first_call():
+    calls = []
+    assert median_seconds(lambda: calls.append(1), repeats=5) >= 0
+    assert len(calls) == 6
+
+
+def test_show_stores_alt_text_and_prints_the_reading(monkeypatch, capsys):
+    shown = {}
+    monkeypatch.setattr(
+        "helpers.plots.display", lambda data, **kw: shown.update(data=data, **kw)
+    )
+    figure, _ = plt.subplots()
+    show(figure, alt="an empty chart", reading="there is nothing to see.")
+    assert shown["metadata"]["image/png"]["alt"] == "an empty chart"
+    assert shown["data"]["image/png"].startswith(b"\x89PNG")
+    assert shown["data"]["text/plain"] == "<figure: an empty chart>"
+    assert capsys.readouterr().out == "Reading: there is nothing to see.\n"
+    assert not plt.fignum_exists(figure.number)
+
+
+def run(program, **environment):
+    return subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        env=os.environ | environment,
+    )
+
+
+def test_start_is_quiet_and_seeded():
+    program = (
+        "import helpers, random, numpy as np\nprint(random.random(), np.random.rand())"
+    )
+    first, second = run(program), run(program)
+    assert first.stderr == "" and first.returncode == 0, first.stderr
+    random.seed(helpers.SEED)
+    state = np.random.RandomState(helpers.SEED)
+    assert first.stdout.split() == [str(random.random()), str(state.rand())]
+    assert first.stdout == second.stdout
+
+
+def test_importing_helpers_does_not_import_tensorflow():
+    if "tensorflow-cpu" not in {d.lower() for d in _distributions()}:
+        pytest.skip("a talkative TensorFlow build is imported early, to keep it quiet")
+    assert run("import helpers, sys; print('tensorflow' in sys.modules)").stdout == (
+        "False\n"
+    )
+
+
+def _distributions():
+    from importlib.metadata import distributions
+
+    return [d.metadata["Name"].replace("_", "-") for d in distributions()]
+
+
+def test_public_names_exist_and_fit_on_a_screen():
+    assert all(hasattr(helpers, name) for name in helpers.__all__)
+    assert len((ROOT / "helpers" / "__init__.py").read_text().splitlines()) < 80
+
+
+def test_readme_is_generated():
+    import build_readme
+
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert readme == build_readme.filled(readme)
+    picture = (ROOT / "notebooks" / "overview.png").read_bytes()
+    assert picture == build_readme.picture()
+    assert "| electrician | n-gram network |" in readme
+
+
+def test_readme_has_two_bash_blocks():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    first, second = re.findall(r"```bash\n(.+?)\n```", readme, re.S)
+    assert "jupyter lab" in first and "00_start_here.ipynb" in first
+    assert second.endswith("python -m pytest")
+    assert first.split("&&")[:3] == second.split("&&")[:3]
+
+
+def test_constraints_pin_every_requirement_exactly():
+    from packaging.requirements import Requirement
+
+    text = (ROOT / "tests" / "constraints.txt").read_text(encoding="utf-8")
+    pins = dict(line.lower().replace("_", "-").split("==") for line in text.split())
+    for line in (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines():
+        line = line.split("#")[0].strip()
+        if line and not line.startswith("-"):
+            need = Requirement(line)
+            assert need.specifier.contains(pins[need.name.lower()]), line
+    for name in ("nbval", "matplotlib"):
+        assert f"{name}==" in (ROOT / "requirements.txt").read_text(encoding="utf-8")
+
+
+def test_timings_are_within_the_limits():
+    import csv
+
+    with open(ROOT / "tests" / "timings.csv", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    names = {row["notebook"] for row in rows}
+    notebooks = {
+        p.relative_to(ROOT / "notebooks").as_posix()
+        for p in (ROOT / "notebooks").rglob("*.ipynb")
+        if ".ipynb_checkpoints" not in p.parts
+    }
+    assert names == notebooks
+    assert all(float(row["seconds"]) <= 90 for row in rows), rows
+    assert all(float(row["peak_memory_gb"]) <= 4 for row in rows), rows
