@@ -8,7 +8,7 @@ import sys
 import numpy as np
 import pytest
 
-from helpers import CourseError, InputError, check, checks, progress
+from helpers import CourseError, InputError, check, checks, normalise, progress
 from helpers.checks import EXERCISES
 
 
@@ -18,10 +18,38 @@ def own_progress(monkeypatch, tmp_path):
     return tmp_path / "progress.json"
 
 
+def latest_best(losses, patience):
+    """Early stopping that takes an equal loss for an improvement."""
+    best = 1
+    for epoch, loss in enumerate(losses, start=1):
+        if loss <= losses[best - 1]:
+            best = epoch
+        elif epoch - best >= patience:
+            break
+    return best
+
+
+def without_every_occurrence(probability_of, text):
+    """Occlusion that removes a word wherever it stands."""
+    best, largest = None, 0.0
+    for word in text.split():
+        rest = " ".join(w for w in text.split() if w != word)
+        if probability_of(text) - probability_of(rest) > largest:
+            best, largest = word, probability_of(text) - probability_of(rest)
+    return best
+
+
 WRONG = {
     "01.1": [
         (lambda train, test: 0.5, "a test text that was seen"),
         (lambda train, test: len(set(train) & set(test)) / len(test), "was seen"),
+        (
+            lambda train, test: (
+                len({normalise(t) for t in test} & {normalise(t) for t in train})
+                / len({normalise(t) for t in test})
+            ),
+            "three times",
+        ),
     ],
     "01.2": [
         (lambda text: text.lower(), "'Pump U/S'"),
@@ -31,18 +59,25 @@ WRONG = {
         ),
     ],
     "01.3": [
-        (lambda texts, known: 1.0, "known words only"),
-        (lambda texts, known: sum(0 for _ in texts) / len(texts), "two of four"),
+        (lambda texts, known: 1.0, "texts ['replace bucket'"),
+        (lambda texts, known: sum(0 for _ in texts) / len(texts), "['replace qq', "),
+        (
+            lambda texts, known: (
+                len({w for t in texts for w in t.split()} - known)
+                / len({w for t in texts for w in t.split()})
+            ),
+            "['qq qq', ",
+        ),
     ],
     "02.1": [
-        (lambda y, p: 0.0, "truth 1, 0 and p 0.5, 0.5"),
+        (lambda y, p: 0.0, "truth [1, 0] and p [0.5, 0.5]"),
         (
             lambda y, p: (
                 -np.mean(
                     np.array(y) * np.log(p) + (1 - np.array(y)) * np.log1p(-np.array(p))
                 )
             ),
-            "truth 1 and p exactly 1",
+            "truth [1] and p [1.0]",
         ),
     ],
     "02.2": [
@@ -53,21 +88,38 @@ WRONG = {
     "02.4": [
         (lambda losses, patience: int(np.argmin(losses)) + 1, "patience 2"),
         (lambda losses, patience: len(losses), "[0.5, 0.3, 0.4, 0.35, 0.1]"),
+        (latest_best, "[0.3, 0.3, 0.3, 0.1]"),
     ],
     "03.1": [
         (lambda y, p, a, b: 0.5, "costs"),
         (lambda y, p, a, b: a / (a + b), "costs"),
     ],
     "03.2": [
-        (lambda p, labels, minimum, lead: labels, "minimum 0.5"),
-        (lambda p, labels, minimum, lead: np.array(labels), "Return a list"),
+        (lambda p, labels, minimum, lead: labels, "[[0.9, 0.05, 0.05]]"),
+        (
+            lambda p, labels, minimum, lead: [
+                labels[row.argmax()] if row.max() >= minimum else "planner"
+                for row in np.array(p)
+            ],
+            "[[0.5, 0.45, 0.05]]",
+        ),
+        (
+            lambda p, labels, minimum, lead: [
+                labels[row.argmax()]
+                if row.max() > minimum and row.max() - np.sort(row)[-2] > lead
+                else "planner"
+                for row in np.array(p)
+            ],
+            "[[0.5, 0.25, 0.25]]",
+        ),
     ],
     "03.3": [
         (lambda f, text: text.split()[0], "replace cab lights now"),
         (
             lambda f, text: max(text.split(), key=lambda w: -f(text.replace(w, ""))),
-            "the answer is None",
+            "'oil leak'",
         ),
+        (without_every_occurrence, "'lights lights'"),
     ],
 }
 
@@ -89,7 +141,8 @@ def test_wrong_answers_are_told_what_is_wrong(number, capsys, own_progress):
 @pytest.mark.parametrize("number", sorted(EXERCISES))
 def test_stubs_crashes_and_nonsense(number, capsys):
     def stub(*args):
-        return None
+        answer = ...
+        return answer
 
     def crash(*args):
         raise ZeroDivisionError("division by zero")
@@ -99,6 +152,7 @@ def test_stubs_crashes_and_nonsense(number, capsys):
     printed = capsys.readouterr().out
     assert "your code stopped with ZeroDivisionError" in printed
     assert printed.count("not started") == 2
+    assert printed.count("replace the ... with your code") == 1
 
 
 def test_unknown_exercise():

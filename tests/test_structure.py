@@ -99,6 +99,11 @@ class TestEveryNotebook:
             if not target.startswith("http"):
                 assert (path.parent / target).exists(), target
 
+    def test_prose_holds_no_code_cell_and_no_placeholder(self, path):
+        """A code block in prose would never run; a placeholder was forgotten."""
+        assert "```python" not in prose(path) and "#region" not in prose(path)
+        assert not re.search(r"\b[A-Z]{4,}-[A-Z]{2,}\b|TODO|FIXME|XXX", prose(path))
+
     def test_images_in_prose_have_alt_text(self, path):
         assert not re.search(r"!\[\s*\]\(", prose(path))
 
@@ -126,7 +131,7 @@ class TestEveryChapter:
         assert len(checks) >= 3 and checks == headings
         assert prose(path).count("<summary>Hint</summary>") == len(checks)
         stubs = [source for source in code(path) if "helpers.check(" in source]
-        assert all(re.search(r"^    \.\.\.$", stub, re.M) for stub in stubs)
+        assert all(re.search(r"^    .+ = \.\.\.$", stub, re.M) for stub in stubs)
 
     def test_enough_prose(self, path):
         words = len(prose(path).split())

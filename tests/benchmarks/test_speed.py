@@ -1,7 +1,7 @@
 """Speed of the fast path, as ratios within one run: python -m pytest tests/benchmarks.
 
-Absolute times depend on the machine; the ratio of two ways, measured side by side, hardly
-does. pytest-benchmark measures both and prints the table.
+Absolute times depend on the machine; the ratio of two ways, measured side by side,
+hardly does. pytest-benchmark measures both and prints the table.
 """
 
 import keras
