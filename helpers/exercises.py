@@ -28,7 +28,7 @@ def ask(answer: Callable, *given: object, case: str) -> object:
         raise NotYet(
             "Your function returns nothing yet: replace the ... with your code."
         )
-    return got.item() if isinstance(got, np.generic) else got
+    return got.tolist() if isinstance(got, np.generic | np.ndarray) else got
 
 
 def expect(answer: Callable, *given: object, case: str, wanted: object) -> None:
@@ -113,6 +113,9 @@ def _gradient_step(answer: Callable) -> None:
     result = ask(answer, given, bias, x, y, 0.5, case="20 orders with 3 features")
     if not isinstance(result, tuple) or len(result) != 2:
         raise NotYet(f"Return two things, weights and bias; yours is {result!r:.60}.")
+    if np.shape(result[0]) != (3,) or np.shape(result[1]) != ():
+        shapes = f"{np.shape(result[0])} and {np.shape(result[1])}"
+        raise NotYet(f"The shapes of weights and bias are (3,) and (); yours {shapes}.")
     if not np.array_equal(given, weights):
         raise NotYet("The weights that were given to your function have been changed.")
     if not np.allclose(result[0], weights - 0.5 * x.T @ error / 20):

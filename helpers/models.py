@@ -7,11 +7,15 @@ import tempfile
 import warnings
 from pathlib import Path
 
-import keras
 import numpy as np
 import pandas as pd
-import tensorflow as tf
-from keras import layers
+
+from helpers.start import SEED, silent_stderr
+
+with silent_stderr():  # some builds of TensorFlow greet with a page of log lines
+    import keras
+    import tensorflow as tf
+    from keras import layers
 
 from helpers.data import CSV_SHA256, sha256
 from helpers.errors import InputError
@@ -22,7 +26,6 @@ from helpers.prepare import (
     load_orders,
     split_by_time,
 )
-from helpers.start import SEED, silent_stderr
 
 tf.get_logger().setLevel("ERROR")  # importing TensorFlow in a notebook sets INFO
 
@@ -153,8 +156,17 @@ def save_model(
         (temporary / "model.json").write_text(
             json.dumps(card, indent=1), encoding="utf-8"
         )
-        shutil.rmtree(folder, ignore_errors=True)
-        os.replace(temporary, folder)
+        temporary.chmod(0o755)
+        old = temporary.with_name(temporary.name + "-old")
+        if folder.exists():
+            os.replace(folder, old)
+        try:
+            os.replace(temporary, folder)
+        except OSError:
+            if old.exists():
+                os.replace(old, folder)
+            raise
+        shutil.rmtree(old, ignore_errors=True)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return folder

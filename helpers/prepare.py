@@ -72,8 +72,13 @@ def label_locations(locations: pd.Series, table: pd.DataFrame) -> pd.DataFrame:
 
     """
     patterns = [
-        (re.compile("|".join(map(_pattern, row.location_words.split(";")))), row)
+        (re.compile("|".join(map(_pattern, words))), row)
         for row in table.itertuples()
+        if (
+            words := [
+                w.strip() for w in row.location_words.upper().split(";") if w.strip()
+            ]
+        )
     ]
 
     def label(location: str) -> tuple[str | None, int | None]:
@@ -93,6 +98,11 @@ def label_locations(locations: pd.Series, table: pd.DataFrame) -> pd.DataFrame:
         index=locations.index,
     )
     return labels.astype({"electrician": "Int8"})
+
+
+def _words(cell: str) -> list[str]:
+    """The words of one table cell; an untidy cell may have spaces and empty places."""
+    return [word.strip() for word in cell.upper().split(";") if word.strip()]
 
 
 def _pattern(word: str) -> str:

@@ -130,10 +130,11 @@ class Router:
             minimum: smallest probability at which the order is sent without a person.
 
         """
-        probabilities = self.probabilities(text)
+        numbers = self.encode(text)
+        probabilities = self._run([numbers])[0]
         best = int(probabilities.argmax())
         label, probability = self.labels[best], round(float(probabilities[best]), 2)
-        if not any(number > 1 for number in self.encode(text)):
+        if max(numbers) == 1:
             return Decision(label, probability, True, "no word the network knows")
         if probabilities[best] < minimum:
             return Decision(label, probability, True, f"less sure than {minimum:.2f}")
@@ -149,5 +150,11 @@ def load_router(name: str) -> Router:
     if not (folder / "model.json").exists():
         from helpers.models import train_router  # needs Keras: only imported to train
 
-        train_router(name, folder)
+        try:
+            train_router(name, folder)
+        except OSError as error:
+            raise ModelError(
+                f"The model cannot be saved to {folder}: {error.strerror or error}. "
+                "Make the folder writable and try again."
+            ) from error
     return Router(folder)

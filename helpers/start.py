@@ -1,6 +1,5 @@
 """One quiet, seeded start: imported by helpers/__init__.py before anything else."""
 
-import importlib.util
 import os
 import random
 import sys
@@ -42,7 +41,7 @@ def installed(package: str) -> str | None:
 
 
 def quiet_start() -> None:
-    """Seed Python and NumPy; import a talkative TensorFlow build without its log lines.
+    """Seed Python and NumPy, and hide warnings that say nothing to a reader.
 
     Keras is seeded where a network is built, with keras.utils.set_random_seed, because
     importing it takes seconds that chapters without a network do not need.
@@ -50,7 +49,3 @@ def quiet_start() -> None:
     random.seed(SEED)
     np.random.seed(SEED)
     warnings.filterwarnings("ignore", message=".*np.object.*", category=FutureWarning)
-    talkative = installed("tensorflow") and not installed("tensorflow-cpu")
-    if talkative and sys.platform == "linux" and importlib.util.find_spec("tensorflow"):
-        with silent_stderr():
-            import tensorflow  # noqa: F401

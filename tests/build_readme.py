@@ -64,7 +64,9 @@ def filled(readme: str) -> str:
     for name, table in (("results", results()), ("timings", timings())):
         block = f"<!-- {name} -->\n{table}\n<!-- /{name} -->"
         pattern = rf"<!-- {name} -->.*<!-- /{name} -->"
-        readme = re.sub(pattern, lambda _, block=block: block, readme, flags=re.S)
+        readme, count = re.subn(pattern, lambda _, b=block: b, readme, flags=re.S)
+        if count != 1:
+            raise LookupError(f"README.md needs one block {name}, it has {count}")
     return readme
 
 

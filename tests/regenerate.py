@@ -82,8 +82,10 @@ def main(names: list[str]) -> None:
         path
         for path in sorted((ROOT / "notebooks").rglob("*.ipynb"))
         if ".ipynb_checkpoints" not in path.parts
-        and (not names or any(name in path.as_posix() for name in names))
+        and (not names or any(n in path.relative_to(ROOT).as_posix() for n in names))
     ]
+    if not paths:
+        sys.exit(f"No notebook is named like {', '.join(names)}.")
     rows = {}
     if TIMINGS.exists():
         with open(TIMINGS, encoding="utf-8") as file:

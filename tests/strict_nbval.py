@@ -131,7 +131,11 @@ def pytest_collection_finish(session):
         code = (
             "import helpers; [helpers.load_router(n) for n in ('electrician', 'crew')]"
         )
-        subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
+        command = [sys.executable, "-c", code]
+        made = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+        if made.returncode:
+            last = made.stderr.strip().splitlines()[-1]
+            raise pytest.UsageError(f"Data and models cannot be prepared: {last}")
 
 
 def pytest_runtest_logreport(report):
@@ -155,6 +159,13 @@ def all_cells():
     return names
 
 
+def _is_everything(config):
+    """Whether this is a run of all tests, as with a plain `python -m pytest`."""
+    chosen = config.option.keyword or config.option.markexpr
+    chosen = chosen or getattr(config.option, "lf", False)
+    return config.args_source is pytest.Config.ArgsSource.TESTPATHS and not chosen
+
+
 def pytest_sessionfinish(session, exitstatus):
     """Every selected cell must have passed; in a full run, every cell there is."""
     config = session.config
@@ -164,7 +175,7 @@ def pytest_sessionfinish(session, exitstatus):
         or exitstatus not in (0, 5)
     ):
         return
-    everything = not config.invocation_params.args or os.environ.get("COURSE_ALL_CELLS")
+    everything = _is_everything(config)
     wanted = _selected | (all_cells() if everything else set())
     missing = sorted(wanted - _passed)
     if missing or (everything and not wanted):

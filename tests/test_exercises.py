@@ -187,9 +187,43 @@ def test_progress_survives_a_restart(own_progress):
     assert run.stdout.strip() == "[1, 0, 0]", run.stderr
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", '{"done": 1}', "null"])
+DAMAGED = ["", "{", "[]", '{"done": 1}', "null", '{"solved": null}', '{"solved": [1]}']
+
+
+@pytest.mark.parametrize("content", DAMAGED)
 def test_damaged_progress_file(own_progress, content):
     own_progress.write_text(content)
     with pytest.raises(CourseError, match="cannot be read .* Delete it to begin anew"):
         progress()
     assert own_progress.read_text() == content
+
+
+def test_progress_that_cannot_be_written(own_progress, monkeypatch, capsys):
+    def refuse(*args):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(checks.os, "replace", refuse)
+    with pytest.raises(CourseError, match=r"right, but .*Permission denied"):
+        check("01.1", share_seen)
+    assert "Exercise 01.1: right." in capsys.readouterr().out
+
+
+def test_state_folder_is_made_when_needed(monkeypatch, tmp_path):
+    monkeypatch.setattr(checks, "STATE", tmp_path / "new" / "folder")
+    assert check("01.1", share_seen)
+    assert progress()["solved"].sum() == 1
+
+
+def test_wrong_shapes_are_named(capsys):
+    check("02.2", lambda w, b, x, y, r: (w[:2], b))
+    assert "are (3,) and (); yours (2,) and ()" in capsys.readouterr().out
+
+
+def test_numpy_answers_are_answers(capsys):
+    def decide(probabilities, labels, minimum, lead):
+        order = np.sort(probabilities, axis=1)
+        sure = (order[:, -1] >= minimum) & (order[:, -1] - order[:, -2] >= lead)
+        best = np.array(labels)[probabilities.argmax(1)]
+        return np.where(sure, best, "planner")
+
+    assert check("03.2", decide, record=False), capsys.readouterr().out

@@ -209,6 +209,12 @@ def test_bad_input_of_the_router(saved, bad, message):
         Router(saved).probabilities(bad)
 
 
+@pytest.mark.parametrize("bad", [None, 42, b"oil", ["oil leak"]])
+def test_bad_input_of_route(saved, bad):
+    with pytest.raises(InputError, match="A work order is a string, not"):
+        Router(saved).route(bad)
+
+
 @pytest.mark.parametrize("text", ["", "   ", "???", "💡", "\x00", "zzz" * 300])
 def test_text_without_a_known_word_goes_to_the_planner(saved, text):
     decision = Router(saved).route(text)
@@ -271,6 +277,35 @@ def test_saving_is_all_or_nothing(small, saved, monkeypatch):
         save_model(model, vocabulary, CREWS, saved)
     assert (saved / "model.json").read_bytes() == before
     assert [path.name for path in saved.parent.iterdir()] == ["crew"]
+
+
+def test_a_failed_replacement_keeps_the_old_model(small, saved, monkeypatch):
+    model, vocabulary = small
+    before = (saved / "model.json").read_bytes()
+    real = models.os.replace
+
+    def fail(source, target):
+        if str(target) == str(saved) and not str(source).endswith("-old"):
+            raise PermissionError(13, "locked")
+        real(source, target)
+
+    monkeypatch.setattr(models.os, "replace", fail)
+    with pytest.raises(PermissionError):
+        save_model(model, vocabulary, CREWS, saved)
+    assert (saved / "model.json").read_bytes() == before
+    assert [path.name for path in saved.parent.iterdir()] == ["crew"]
+
+
+def test_model_that_cannot_be_saved(monkeypatch, tmp_path):
+    from helpers import router
+
+    def full(name, folder):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(router, "MODELS", tmp_path)
+    monkeypatch.setattr(models, "train_router", full)
+    with pytest.raises(ModelError, match="cannot be saved to .*No space left"):
+        load_router("crew")
 
 
 def test_unknown_names():

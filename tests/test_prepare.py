@@ -109,6 +109,13 @@ def test_labels_never_read_the_text():
     assert (per_location == 1).all()
 
 
+def test_untidy_words_in_the_table():
+    row = {"crew": "lube", "electrician": "no", "location_words": " grease ; ; =oil;"}
+    places = pd.Series(["GREASE PUMP", "BUCKET", "OIL", "OIL COOLER"])
+    found = label_locations(places, pd.DataFrame([row]))["crew"]
+    assert found.notna().tolist() == [True, False, True, False]
+
+
 def test_unknown_crew_in_the_table(tmp_path, monkeypatch):
     from helpers import prepare
 

@@ -1,12 +1,13 @@
 """The notebook check refuses whatever would make it pass without checking."""
 
+import base64
 import os
 import subprocess
 import sys
 
 import nbformat
 import pytest
-from strict_nbval import ROOT
+from strict_nbval import COMPARE_FIGURES, ROOT
 
 
 @pytest.fixture
@@ -106,14 +107,40 @@ def test_output_that_cannot_be_compared_fails(course):
     assert code == 1 and "cannot compare" in text
 
 
-def test_a_full_run_without_notebook_cells_fails(course):
-    write(course, ("print(1)", "1\n"))
-    (course / "tests" / "test_nothing.py").write_text("def test_nothing(): pass\n")
-    code, text = run(course, "tests", COURSE_ALL_CELLS="1")
-    if "strict" in text or code == 0:  # notebooks/conftest.py is not loaded for tests/
-        assert "notebook cells compared" not in text
-    code, text = run(course, "--deselect", "notebooks/a.ipynb", COURSE_ALL_CELLS="1")
+def test_a_full_run_that_leaves_a_cell_out_fails(course):
+    write(course, ("print(1)", "1\n"), ("print(2)", "2\n"))
+    code, text = run(course, "--deselect", "notebooks/a.ipynb::Cell 1")
     assert code == 1 and "1 cells did not pass a comparison" in text
+    code, text = run(course, "--ignore", "notebooks/a.ipynb")
+    assert code == 1 and "2 cells did not pass a comparison" in text
+    assert run(course, "notebooks/a.ipynb::Cell 0")[0] == 0  # asked for one, got one
+
+
+def test_figures_are_compared(course):
+    png = base64.b64encode(b"one figure").decode()
+    source = f"display({{'image/png': '{png}'}}, raw=True)"
+    notebook = write(course, (source, None))
+    for stored, expected in [(b"one figure", 0), (b"two figure", 1)]:
+        data = {"image/png": base64.b64encode(stored).decode()}
+        notebook.cells[0].outputs = [nbformat.v4.new_output("display_data", data)]
+        nbformat.write(notebook, course / "notebooks" / "a.ipynb")
+        assert run(course, "notebooks")[0] == (expected if COMPARE_FIGURES else 0)
+
+
+def test_units_are_compared(course):
+    write(course, ("print('[    2.00 s]')", "[    2.00 ms]\n"))
+    assert run(course, "notebooks")[0] == 1
+
+
+def test_without_models_there_is_one_clear_line(course):
+    plugin = course / "tests" / "strict_nbval.py"
+    text = plugin.read_text(encoding="utf-8").replace(
+        "import helpers;", "import nothing;"
+    )
+    plugin.write_text(text, encoding="utf-8")
+    write(course, ("print(1)", "1\n"))
+    code, text = run(course, "notebooks")
+    assert code == 4 and "cannot be prepared: ModuleNotFoundError" in text
 
 
 def test_keys_of_the_reader_do_not_reach_the_kernels(course):
