@@ -95,7 +95,7 @@ def _verify(path: Path, expected: str, next_step: str) -> None:
     if found != expected:
         raise DataError(
             f"{path.name} is not the published file: SHA-256 {found[:12]}..., not "
-            f"{expected[:12]}... ({path.stat().st_size} bytes). To mend it: {next_step}"
+            f"{expected[:12]}... ({path.stat().st_size} bytes). To mend: {next_step}."
         )
 
 
