@@ -9,6 +9,7 @@ from helpers import exercises as _exercises  # noqa: F401  registers the self-ch
 from helpers.checks import check, progress
 from helpers.data import load_raw
 from helpers.errors import CourseError, DataError, InputError, ModelError
+from helpers.hosted import connect, local_service
 from helpers.plots import show, use_style
 from helpers.prepare import (
     CREWS,
@@ -35,9 +36,11 @@ __all__ = [
     "Router",
     "Vocabulary",
     "check",
+    "connect",
     "load_orders",
     "load_raw",
     "load_router",
+    "local_service",
     "measured",
     "median_seconds",
     "normalise",

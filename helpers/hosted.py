@@ -1,0 +1,132 @@
+"""Which large model the notebooks talk to: the one place that reads the settings.
+
+OPENAI_API_KEY, OPENAI_BASE_URL and OPENAI_MODEL name a hosted model. If neither key nor
+base URL is set (empty counts as unset), the local service of helpers.service answers.
+"""
+
+import os
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from helpers.errors import CourseError
+from helpers.promptable import NAME
+
+if TYPE_CHECKING:
+    from openai import AsyncOpenAI, OpenAI
+
+    from helpers.service import Service
+
+_local: "Service | None" = None
+
+
+class ConnectionProblem(CourseError):
+    """The model cannot be reached, or it refuses the settings."""
+
+
+@dataclass(frozen=True)
+class Hosted:
+    """A model that answers, and the clients to ask it."""
+
+    client: "OpenAI" = field(repr=False)
+    async_client: "AsyncOpenAI" = field(repr=False)
+    model: str
+    where: str  # "local service", or the base URL
+    api: str  # "responses", or "chat" where the server has only chat completions
+
+
+def _setting(name: str) -> str | None:
+    return os.environ.get(name, "").strip() or None
+
+
+def local_service() -> "Service":
+    """The local service of this process; started if it is not running."""
+    global _local
+    if _local is None or not _local.running:
+        from helpers.service import start
+
+        _local = start()
+    return _local
+
+
+def connect() -> Hosted:
+    """Connect to the model that the environment names, or to the local service.
+
+    Raises:
+        ConnectionProblem: nothing answers, the key is refused, or no such model.
+
+    """
+    import openai
+
+    key, url = _setting("OPENAI_API_KEY"), _setting("OPENAI_BASE_URL")
+    model, where = _setting("OPENAI_MODEL"), url or "https://api.openai.com/v1"
+    if not key and not url:
+        service = local_service()
+        key, url, where = service.key, service.base_url, "local service"
+        model = model or NAME
+    settings = {"api_key": key or "none", "base_url": where if url is None else url}
+    client = openai.OpenAI(**settings)
+    try:
+        offered = _offered(client)
+        if model is None:
+            raise ConnectionProblem(
+                f"OPENAI_MODEL is not set. {where} offers: {_some(offered)}."
+            )
+        if offered and model not in offered and where == "local service":
+            raise ConnectionProblem(
+                f"OPENAI_MODEL={model!r} is not served here; there is {_some(offered)}."
+            )
+        api = _api(client)
+    except openai.AuthenticationError as error:
+        raise ConnectionProblem(
+            f"{where} refuses the key in OPENAI_API_KEY ({error.status_code}). "
+            "Check that it is complete and belongs to that server."
+        ) from error
+    except openai.APIConnectionError as error:
+        raise ConnectionProblem(
+            f"Nothing answers at {where}. Start that server, correct OPENAI_BASE_URL, "
+            "or unset OPENAI_API_KEY and OPENAI_BASE_URL to use the local service."
+        ) from error
+    return Hosted(client, openai.AsyncOpenAI(**settings), model, where, api)
+
+
+def _offered(client: "OpenAI") -> list[str]:
+    """Names of the models a server offers; empty if it has no such list."""
+    import openai
+
+    try:
+        return [entry.id for entry in client.models.list()]
+    except openai.APIStatusError as error:
+        if isinstance(error, openai.AuthenticationError):
+            raise
+        return []
+
+
+def _api(client: "OpenAI") -> str:
+    """Whether the server has /responses; an empty request costs nothing."""
+    import openai
+
+    try:
+        client.post("/responses", body={}, cast_to=object)
+    except (openai.NotFoundError, openai.PermissionDeniedError):
+        pass
+    except openai.AuthenticationError:
+        raise
+    except openai.APIStatusError:
+        return "responses"
+    else:
+        return "responses"
+    try:
+        client.post("/chat/completions", body={}, cast_to=object)
+    except openai.NotFoundError as error:
+        raise ConnectionProblem(
+            f"{client.base_url} has neither /responses nor /chat/completions. Most "
+            "base URLs end with /v1: check OPENAI_BASE_URL."
+        ) from error
+    except openai.APIStatusError:
+        return "chat"
+    return "chat"
+
+
+def _some(names: list[str]) -> str:
+    shown = ", ".join(names[:8]) or "no list of models"
+    return f"{shown}, ..." if len(names) > 8 else shown

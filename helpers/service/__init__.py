@@ -1,0 +1,137 @@
+"""A local model service that speaks OpenAI's protocol, on this machine only.
+
+start() runs it in a thread; `python -m helpers.service` runs it in the foreground. It
+serves small models trained in this course. It is not a large language model: what it
+cannot do gets an error that says so.
+"""
+
+import atexit
+import socket
+import sys
+import threading
+import time
+from pathlib import Path
+
+from helpers.errors import CourseError
+
+HOST = "127.0.0.1"
+
+
+class Service:
+    """A running service. Use it with `with`, or call stop() yourself."""
+
+    def __init__(self, server, keys, audit, sock: socket.socket, key: str):
+        """Serve on a bound socket in a thread; see start()."""
+        self._server, self.keys, self._audit = server, keys, audit
+        self.key = key
+        self.port: int = sock.getsockname()[1]
+        self.base_url = f"http://{HOST}:{self.port}/v1"
+        self._thread = threading.Thread(
+            target=server.run, kwargs={"sockets": [sock]}, daemon=True, name="service"
+        )
+        self._thread.start()
+        atexit.register(self.stop)
+
+    @property
+    def running(self) -> bool:
+        """Whether the service answers."""
+        return self._thread.is_alive() and self._server.started
+
+    def audit(self) -> list[dict]:
+        """The last requests: time, id, line, route, model, status, tokens; no text."""
+        return list(self._audit.entries)
+
+    def misbehave(self, line: str, fault: str | None) -> None:
+        """Commit a teaching fault for every request of a line; None ends it."""
+        for entry in self.keys.named(line):
+            entry.fault = fault
+
+    def stop(self, seconds: float = 5.0) -> None:
+        """Finish what is in flight, close the port, and end the thread."""
+        self._server.should_exit = True
+        self._thread.join(seconds)
+        if self._thread.is_alive():
+            self._server.force_exit = True
+            self._thread.join(seconds)
+        self._audit.close()
+        atexit.unregister(self.stop)
+
+    def __enter__(self) -> "Service":
+        """Nothing to do: it runs already."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Stop."""
+        self.stop()
+
+
+def start(
+    port: int = 0,
+    *,
+    keys=None,
+    key: str = "",
+    per_minute: int = 60_000,
+    burst: int = 10_000,
+    faults: bool = False,
+    audit_file: Path | None = None,
+) -> Service:
+    """Start the service in a thread and wait until it answers.
+
+    Args:
+        port: 0 picks a free one.
+        keys: helpers.service.keys.Keys; else one line, "notebook", with a new key.
+        key: the key that Service.key shows, if you bring your own keys.
+        per_minute: requests a line may send on average, without keys of your own.
+        burst: requests a line may send at once.
+        faults: whether requests may ask for deliberate faults (see service/faults.py).
+        audit_file: where the audit log goes; by default it is kept in memory.
+
+    Raises:
+        CourseError: the port is in use, or the service does not start.
+
+    """
+    import uvicorn
+
+    from helpers.promptable import load_promptable
+    from helpers.service.app import build_app
+    from helpers.service.gate import Audit, Metrics
+    from helpers.service.keys import Keys
+
+    sock = _bind(port)
+    try:
+        if keys is None:
+            keys = Keys(per_minute, burst)
+            key = keys.new("notebook")
+        audit = Audit(audit_file)
+        app = build_app(load_promptable(), keys, audit, Metrics(), faults)
+    except BaseException:
+        sock.close()
+        raise
+    config = uvicorn.Config(
+        app, log_level="critical", access_log=False, timeout_graceful_shutdown=5
+    )
+    service = Service(uvicorn.Server(config), keys, audit, sock, key)
+    patience = time.monotonic() + 10
+    while not service.running:
+        if time.monotonic() > patience:
+            service.stop()
+            raise CourseError("The service did not start within 10 s. Try again.")
+        time.sleep(0.005)
+    return service
+
+
+def _bind(port: int) -> socket.socket:
+    """A listening socket on this machine only."""
+    sock = socket.socket()
+    if sys.platform != "win32":  # there it would let two services share a port
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        sock.bind((HOST, port))
+        sock.listen(1024)
+    except (OSError, OverflowError) as error:
+        sock.close()
+        raise CourseError(
+            f"Port {port} cannot be used: {getattr(error, 'strerror', 0) or error}. "
+            "Stop the program that uses it, or choose another; 0 takes a free one."
+        ) from error
+    return sock

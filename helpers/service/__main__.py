@@ -1,0 +1,93 @@
+"""Run the service in the foreground: python -m helpers.service [--port N]."""
+
+import argparse
+import json
+import os
+import signal
+import sys
+import threading
+from pathlib import Path
+
+from helpers.data import STATE
+from helpers.errors import CourseError
+from helpers.promptable import NAME
+from helpers.service import start
+from helpers.service.keys import Keys
+
+KEYS_FILE = STATE / "service_keys.json"
+
+
+def load_keys(path: Path, line: str, per_minute: int, burst: int) -> tuple[Keys, str]:
+    """Keys from a file of digests; makes a key for the line if it has none.
+
+    Returns:
+        The keys, and the new key ("" if the line had one already).
+
+    """
+    keys = Keys(per_minute, burst)
+    try:
+        saved = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+        for name, digest in saved.items():
+            keys.add(name, str(digest))
+    except (OSError, ValueError, AttributeError) as error:
+        raise CourseError(
+            f"{path} cannot be read ({error}). Delete it; then new keys are made."
+        ) from error
+    if line in saved:
+        return keys, ""
+    key = keys.new(line)
+    saved[line] = Keys.digest(key)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+        json.dump(saved, file)
+    return keys, key
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Serve until Ctrl-C or SIGTERM; return the exit code."""
+    parser = argparse.ArgumentParser("python -m helpers.service", description=__doc__)
+    parser.add_argument("--port", type=int, default=0, help="0 takes a free one")
+    parser.add_argument("--line", default="line-1", help="the line that gets a key")
+    parser.add_argument("--per-minute", type=int, default=6000, metavar="N")
+    parser.add_argument("--burst", type=int, default=600, metavar="N")
+    parser.add_argument("--faults", action="store_true", help="allow teaching faults")
+    options = parser.parse_args(arguments)
+    stopped = threading.Event()
+    for name in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(name, lambda *_: stopped.set())
+    try:
+        keys, key = load_keys(
+            KEYS_FILE, options.line, options.per_minute, options.burst
+        )
+        service = start(
+            options.port,
+            keys=keys,
+            key=key,
+            faults=options.faults,
+            audit_file=STATE / "service_audit.jsonl",
+        )
+    except CourseError as error:
+        print(error, file=sys.stderr)
+        return 1
+    with service:
+        print(f"Model service on {service.base_url} (Ctrl-C stops it)")
+        print(f"Audit log, without texts: {STATE / 'service_audit.jsonl'}")
+        print("\nFor the notebooks, in another terminal, before `jupyter lab`:")
+        say = "$env:{}='{}'" if sys.platform == "win32" else "export {}='{}'"
+        print("  " + say.format("OPENAI_BASE_URL", service.base_url))
+        print("  " + say.format("OPENAI_MODEL", NAME))
+        if key:
+            print("  " + say.format("OPENAI_API_KEY", key))
+            print(f"\nThis key of {options.line} is shown once; only its hash is kept.")
+        else:
+            print(f"  OPENAI_API_KEY: the key that {options.line} got the first time")
+            print(f"  (lost it? Delete {KEYS_FILE}, or use --line with a new name)")
+        sys.stdout.flush()
+        while not stopped.wait(0.2) and service.running:
+            pass
+    print("Stopped.")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

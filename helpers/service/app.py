@@ -1,0 +1,168 @@
+"""The application: OpenAI's endpoints in front of the course's models."""
+
+import time
+from typing import Any
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, PlainTextResponse, StreamingResponse
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+
+from helpers.promptable import DIMENSIONS, NAME, Promptable
+from helpers.service import faults, protocol
+from helpers.service.errors import ServiceError, bad_request
+from helpers.service.gate import Audit, Gate, Metrics
+from helpers.service.keys import Keys
+from helpers.service.prompt import Answer, Ask, answer, pieces
+
+LONG = 20_000  # characters: a longer prompt is answered outside the event loop
+MAX_TEXTS = 2048  # in one embeddings request
+
+
+def build_app(
+    model: Promptable, keys: Keys, audit: Audit, metrics: Metrics, teaching: bool
+) -> FastAPI:
+    """An application that serves one promptable model."""
+    app = FastAPI(title="Local model service of the course", docs_url="/docs")
+    app.add_middleware(Gate, keys=keys, audit=audit, metrics=metrics)
+    _add_error_handlers(app)
+    created = int(time.time())
+    names = [NAME]
+
+    async def begin(request: Request, name: str) -> str:
+        """Check the model's name; commit or return the fault asked for."""
+        if name not in names:
+            raise ServiceError(
+                404,
+                f"The model {name!r:.80} does not exist here. There is: "
+                f"{', '.join(names)}. Set OPENAI_MODEL to one of them.",
+                "model_not_found",
+                "model",
+            )
+        request.state.model = name
+        line = request.state.line
+        fault = faults.wanted(request.headers, line.fault, teaching)
+        await faults.before(fault)
+        return fault
+
+    async def think(request: Request, ask: Ask, fault: str) -> Answer:
+        """The model's answer, with its tokens noted."""
+        length = len(ask.instructions) + sum(len(text) for _, text in ask.turns)
+        if length > LONG:
+            said = await run_in_threadpool(answer, model, ask)
+        else:
+            said = answer(model, ask)
+        said = faults.spoil(said, fault)
+        request.state.tokens = (said.input_tokens, len(said.pieces))
+        return said
+
+    def stream(events: Any, fault: str) -> StreamingResponse:
+        if fault == "dropped_stream":
+            events = faults.drop(events)
+        return StreamingResponse(_in_order(events), media_type="text/event-stream")
+
+    @app.post("/v1/chat/completions")
+    async def chat(body: protocol.ChatRequest, request: Request) -> Response:
+        fault = await begin(request, body.model)
+        said = await think(request, body.ask(), fault)
+        if body.stream:
+            usage = bool((body.stream_options or {}).get("include_usage"))
+            return stream(protocol.chat_events(body.model, said, usage), fault)
+        return JSONResponse(protocol.chat(body.model, said))
+
+    @app.post("/v1/responses")
+    async def responses(body: protocol.ResponsesRequest, request: Request) -> Response:
+        fault = await begin(request, body.model)
+        said = await think(request, body.ask(), fault)
+        if body.stream:
+            return stream(protocol.response_events(body.model, said), fault)
+        return JSONResponse(protocol.response(body.model, said))
+
+    @app.post("/v1/embeddings")
+    async def embeddings(
+        body: protocol.EmbeddingsRequest, request: Request
+    ) -> Response:
+        await begin(request, body.model)
+        texts = [body.input] if isinstance(body.input, str) else body.input
+        if not 1 <= len(texts) <= MAX_TEXTS:
+            raise bad_request(
+                f"{len(texts)} texts were sent; one request takes 1 to {MAX_TEXTS}.",
+                "wrong_number_of_texts",
+                "input",
+            )
+        if body.dimensions and body.dimensions != DIMENSIONS:
+            raise bad_request(
+                f"The vectors of this model have {DIMENSIONS} dimensions, not "
+                f"{body.dimensions}. Leave the option out.",
+                "unsupported_dimensions",
+                "dimensions",
+            )
+        vectors = await run_in_threadpool(model.embed, texts)
+        tokens = sum(len(pieces(text)) for text in texts)
+        request.state.tokens = (tokens, 0)
+        as_base64 = body.encoding_format == "base64"
+        return JSONResponse(protocol.embeddings(body.model, vectors, as_base64, tokens))
+
+    @app.get("/v1/models")
+    async def models() -> dict[str, Any]:
+        data = [protocol.model_card(name, created) for name in names]
+        return {"object": "list", "data": data}
+
+    @app.get("/v1/models/{name}")
+    async def one_model(name: str, request: Request) -> dict[str, Any]:
+        await begin(request, name)
+        return protocol.model_card(name, created)
+
+    @app.get("/health")
+    async def health() -> dict[str, Any]:
+        return {"status": "ok", "models": names}
+
+    @app.get("/metrics")
+    async def metrics_page() -> Response:
+        text = generate_latest(metrics.registry)
+        return PlainTextResponse(text, media_type=CONTENT_TYPE_LATEST)
+
+    return app
+
+
+async def _in_order(events: Any) -> Any:
+    """An ordinary iterator as an asynchronous one, without a thread for each event."""
+    for one in events:
+        yield one
+
+
+def _add_error_handlers(app: FastAPI) -> None:
+    """Turn every error into OpenAI's shape; nothing of a request goes into a log."""
+
+    @app.exception_handler(ServiceError)
+    async def known(request: Request, error: ServiceError) -> Response:
+        return JSONResponse(error.body, error.status, error.headers)
+
+    @app.exception_handler(RequestValidationError)
+    async def invalid(request: Request, error: RequestValidationError) -> Response:
+        first = error.errors()[0]
+        place = [str(step) for step in first["loc"] if step != "body"]
+        where = ".".join(place)[:200].encode("ascii", "replace").decode()
+        problem = bad_request(
+            f"{first['msg']}{f': {where}' if where else ''}"[:500],
+            "unknown_parameter"
+            if first["type"] == "extra_forbidden"
+            else "invalid_request",
+            where or None,
+        )
+        return JSONResponse(problem.body, problem.status)
+
+    @app.exception_handler(HTTPException)
+    async def http(request: Request, error: HTTPException) -> Response:
+        path = request.url.path[:80].encode("ascii", "replace").decode()
+        text = f"{error.detail}: {request.method} {path}"
+        problem = ServiceError(error.status_code, text, "no_such_route")
+        return JSONResponse(problem.body, error.status_code, error.headers)
+
+    @app.exception_handler(Exception)
+    async def unforeseen(request: Request, error: Exception) -> Response:
+        message = f"The service had an error of the kind {type(error).__name__}."
+        problem = ServiceError(500, message, kind="server_error")
+        return JSONResponse(problem.body, 500)

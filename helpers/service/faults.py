@@ -1,0 +1,91 @@
+"""Deliberate misbehaviour, for teaching: only in a service started with faults=True.
+
+A request asks for it in the header x-teach-fault, a whole line with
+Service.misbehave(line, fault). "server_error:2" spoils the first two attempts of a
+request only; the openai client numbers its attempts in x-stainless-retry-count.
+"""
+
+import asyncio
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+
+from helpers.service.errors import ServiceError, bad_request
+from helpers.service.prompt import Answer
+
+HEADER = "x-teach-fault"
+SLOW_SECONDS = 2.0
+BEFORE = ("rate_limit", "quota", "server_error", "slow")
+AFTER = ("malformed_json", "truncated", "refusal", "dropped_stream")
+
+
+def wanted(headers: Mapping[str, str], of_line: str | None, allowed: bool) -> str:
+    """Name of the fault to commit for this request, or "".
+
+    Raises:
+        ServiceError: 400 for an unknown fault, or a service not started for faults.
+
+    """
+    asked = headers.get(HEADER) or of_line or ""
+    if not asked:
+        return ""
+    if not allowed:
+        raise bad_request(
+            "This service was not started with faults=True.", "no_teaching_faults"
+        )
+    name, _, times = asked.partition(":")
+    if name not in BEFORE + AFTER or not (times.isdecimal() or not times):
+        known = ", ".join(BEFORE + AFTER)
+        raise bad_request(
+            f"No fault {asked!r:.40}; there are {known}.", "no_such_fault"
+        )
+    tries = headers.get("x-stainless-retry-count", "0")
+    if times and tries.isdecimal() and int(tries[:4]) >= int(times[:4]):
+        return ""
+    return name
+
+
+async def before(fault: str) -> None:
+    """Commit the faults that come before any answer."""
+    if fault == "rate_limit":
+        raise ServiceError(
+            429,
+            "Rate limit reached for this key (a fault for teaching).",
+            "rate_limit_exceeded",
+            kind="requests",
+            headers={"retry-after": "1"},
+        )
+    if fault == "quota":
+        raise ServiceError(
+            429,
+            "You exceeded your current quota (a fault for teaching).",
+            "insufficient_quota",
+            kind="insufficient_quota",
+        )
+    if fault == "server_error":
+        message = "The server had an error (a fault for teaching)."
+        raise ServiceError(500, message, kind="server_error")
+    if fault == "slow":
+        await asyncio.sleep(SLOW_SECONDS)
+
+
+def spoil(answer: Answer, fault: str) -> Answer:
+    """The answer with a fault in it, or as it is."""
+    half = answer.pieces[: max(1, len(answer.pieces) // 2)]
+    if fault == "malformed_json":
+        return replace(answer, pieces=(*half, "}} ,"))
+    if fault == "truncated":
+        return replace(answer, pieces=half, finish="length")
+    if fault == "refusal":
+        return replace(answer, refusal="I cannot help with this order.")
+    return answer
+
+
+class Dropped(Exception):
+    """Ends a connection in the middle of an answer."""
+
+
+def drop(events: Iterable[bytes]) -> Iterator[bytes]:
+    """The first half of the events; then the connection breaks."""
+    events = list(events)
+    yield from events[: len(events) // 2]
+    raise Dropped

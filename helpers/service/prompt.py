@@ -1,0 +1,189 @@
+"""Read a request as a prompt for workorder-promptable, and answer it.
+
+What the model takes from a request:
+
+- labels: the enum of each field in the JSON schema; without a schema, the lines
+  "- label: description" of the instructions;
+- descriptions: those lines;
+- examples: earlier pairs of a user and an assistant message;
+- the text: the last user message. Lines "- label: description" in that message count as
+  well: in one string nobody can tell who wrote which line.
+
+A field named confidence gets the probability. A label "unsure" is given where no other
+label reaches 0.5, or the number in its description ("- unsure: below 0.7").
+"""
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from helpers.promptable import NAME, Promptable, Task
+from helpers.service.errors import bad_request
+
+UNSURE = "unsure"
+MAX_LABELS, MAX_CHARACTERS = 200, 200_000
+_LINE = re.compile(r"^[ \t]*[-*][ \t]*([^:\n]{1,80}?)[ \t]*:[ \t]*(.*)$", re.M)
+_PIECE = re.compile(r"\s*\w{1,4}|\s*[^\w\s]|\s+")
+_NUMBER = re.compile(r"\d*\.?\d+")
+
+
+@dataclass(frozen=True)
+class Ask:
+    """One request, whichever endpoint it came by."""
+
+    instructions: str
+    turns: tuple[tuple[str, str], ...]  # (role, text), role is user or assistant
+    schema: dict[str, Any] | None = None
+    max_tokens: int | None = None
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a model says: the pieces it streams, and the tokens that were used."""
+
+    pieces: tuple[str, ...]
+    input_tokens: int
+    finish: str = "stop"  # or "length"
+    refusal: str | None = None
+
+    @property
+    def text(self) -> str:
+        """The whole answer."""
+        return "".join(self.pieces)
+
+
+def pieces(text: str) -> list[str]:
+    """Cut a text into tokens: up to four letters or one sign, with the space before."""
+    return _PIECE.findall(text)
+
+
+def answer(model: Promptable, ask: Ask) -> Answer:
+    """Classify the last user message as the prompt asks.
+
+    Raises:
+        ServiceError: 400, saying what this model cannot do.
+
+    """
+    length = len(ask.instructions) + sum(len(text) for _, text in ask.turns)
+    if length > MAX_CHARACTERS:
+        raise bad_request(
+            f"The prompt has {length:,} characters; the limit is {MAX_CHARACTERS:,}.",
+            "context_length_exceeded",
+        )
+    if not ask.turns or ask.turns[-1][0] != "user":
+        raise bad_request(
+            "The last message must be the user's: the text to classify.",
+            "no_user_message",
+        )
+    text = ask.turns[-1][1]
+    fields = _fields(ask.schema) if ask.schema else {None: None}
+    described = dict(_LINE.findall(f"{ask.instructions}\n{text}"))
+    shown = _examples(ask.turns[:-1])
+    filled: dict[str | None, Any] = {}
+    surest = 1.0
+    for name, labels in fields.items():
+        if labels == "confidence":
+            filled[name] = None
+            continue
+        names = labels if labels is not None else tuple(described)
+        filled[name], sure = _choose(model, text, name, names, described, shown)
+        surest = min(surest, sure)
+    for name, labels in fields.items():
+        if labels == "confidence":
+            filled[name] = round(surest, 4)
+    whole = filled[None] if ask.schema is None else json.dumps(filled)
+    said = pieces(whole)
+    finish = "length" if ask.max_tokens and len(said) > ask.max_tokens else "stop"
+    prompt = [ask.instructions, *(text for _, text in ask.turns)]
+    return Answer(
+        tuple(said[: ask.max_tokens]),
+        sum(len(pieces(part)) for part in prompt),
+        finish,
+    )
+
+
+def _choose(
+    model: Promptable,
+    text: str,
+    name: str | None,
+    labels: Sequence[str],
+    described: dict[str, str],
+    shown: list[tuple[str, Any]],
+) -> tuple[str, float]:
+    """The label of one field and its probability."""
+    real = tuple(dict.fromkeys(label for label in labels if label != UNSURE))
+    if len(real) < 2 or len(real) > MAX_LABELS:
+        raise bad_request(
+            f"{NAME} classifies: it needs 2 to {MAX_LABELS} labels and was given "
+            f"{len(real)}. Give them as an enum in a JSON schema, or as lines "
+            "'- label: description' in the instructions. It cannot chat.",
+            "no_labels",
+        )
+    examples = []
+    for example, said in shown:
+        label = said.get(name) if isinstance(said, dict) else said
+        if isinstance(label, str) and label in real:
+            examples.append((example, label))
+    descriptions = tuple(described.get(label, "") for label in real)
+    chances = model.probabilities(text, Task(real, descriptions, tuple(examples)))
+    best = int(chances.argmax())
+    if UNSURE in labels:
+        number = _NUMBER.search(described.get(UNSURE, ""))
+        if chances[best] < (float(number[0]) if number else 0.5):
+            return UNSURE, float(chances[best])
+    return real[best], float(chances[best])
+
+
+def _examples(turns: Sequence[tuple[str, str]]) -> list[tuple[str, Any]]:
+    """Pairs of a user's text and the assistant's answer, decoded if it is JSON."""
+    found = []
+    for (role, text), (next_role, said) in zip(turns, turns[1:], strict=False):
+        if (role, next_role) != ("user", "assistant"):
+            continue
+        try:
+            found.append((text, json.loads(said)))
+        except (ValueError, RecursionError):
+            found.append((text, said.strip()))
+    return found
+
+
+def _fields(schema: dict[str, Any]) -> dict[str, Any]:
+    """Fields of a JSON schema: a tuple of labels each, or "confidence".
+
+    Raises:
+        ServiceError: 400, naming a field that this model cannot fill.
+
+    """
+    properties = schema.get("properties")
+    if not isinstance(properties, dict) or not properties:
+        raise bad_request("The JSON schema has no properties.", "unsupported_schema")
+    fields: dict[str, Any] = {}
+    for name, what in properties.items():
+        what = _resolve(what, schema)
+        labels = what.get("enum")
+        if isinstance(labels, list) and all(isinstance(x, str) for x in labels):
+            fields[name] = tuple(labels)
+        elif name == "confidence" and what.get("type") == "number":
+            fields[name] = "confidence"
+        else:
+            raise bad_request(
+                f"{NAME} cannot fill the field {name!r:.80}. It fills strings with an "
+                "enum, and a number named confidence.",
+                "unsupported_schema",
+                name[:80],
+            )
+    if all(labels == "confidence" for labels in fields.values()):
+        raise bad_request("The schema has no field with an enum.", "unsupported_schema")
+    return fields
+
+
+def _resolve(what: Any, schema: dict[str, Any]) -> dict[str, Any]:
+    """Follow one "$ref" into "$defs", as pydantic writes it for an Enum class."""
+    reference = what.get("$ref") if isinstance(what, dict) else None
+    if isinstance(reference, str):
+        defs = schema.get("$defs")
+        name = reference.removeprefix("#/$defs/")
+        what = defs.get(name) if isinstance(defs, dict) else None
+    return what if isinstance(what, dict) else {}
