@@ -1,9 +1,9 @@
 """workorder-promptable: a small model that is told its task in the prompt.
 
-Latent semantic analysis (Deerwester et al. 1990, J. Am. Soc. Inf. Sci. 41, 391-407) over
-character n-grams: texts become vectors, learned from work orders without any label. The
-labels come with each request, as names, descriptions and examples. It classifies and
-embeds; it is not a language model and cannot chat.
+Latent semantic analysis (Deerwester et al. 1990, J. Am. Soc. Inf. Sci. 41, 391-407)
+over character n-grams: texts become vectors, learned from work orders without any
+label. The labels come with each request, as names, descriptions and examples. It
+classifies and embeds; it is not a language model and cannot chat.
 """
 
 import json
