@@ -2,12 +2,13 @@
 
 What the model takes from a request:
 
-- labels: the enum of each field in the JSON schema; without a schema, the lines
-  "- label: description" of the instructions;
+- labels: the enum of each field in the JSON schema; without a schema, the labels of the
+  lines "- label: description" in the instructions;
 - descriptions: those lines;
-- examples: earlier pairs of a user and an assistant message;
-- the text: the last user message. Lines "- label: description" in that message count as
-  well: in one string nobody can tell who wrote which line.
+- examples: lines "text => label" in the instructions, and earlier pairs of a user and
+  an assistant message;
+- the text to classify: the last user message. Without instructions, that message is the
+  whole prompt: its last line is the text, and the lines above are instructions.
 
 A field named confidence gets the probability. A label "unsure" is given where no other
 label reaches 0.5, or the number in its description ("- unsure: below 0.7").
@@ -24,7 +25,6 @@ from helpers.service.errors import bad_request
 
 UNSURE = "unsure"
 MAX_LABELS, MAX_CHARACTERS = 200, 200_000
-_LINE = re.compile(r"^[ \t]*[-*][ \t]*([^:\n]{1,80}?)[ \t]*:[ \t]*(.*)$", re.M)
 _PIECE = re.compile(r"\s*\w{1,4}|\s*[^\w\s]|\s+")
 _NUMBER = re.compile(r"\d*\.?\d+")
 
@@ -77,22 +77,21 @@ def answer(model: Promptable, ask: Ask) -> Answer:
             "The last message must be the user's: the text to classify.",
             "no_user_message",
         )
-    text = ask.turns[-1][1]
+    instructions, text = ask.instructions, ask.turns[-1][1]
+    if not instructions.strip():
+        instructions, _, text = text.rstrip().rpartition("\n")
     fields = _fields(ask.schema) if ask.schema else {None: None}
-    described = dict(_LINE.findall(f"{ask.instructions}\n{text}"))
-    shown = _examples(ask.turns[:-1])
-    filled: dict[str | None, Any] = {}
+    described, shown = _read(instructions)
+    shown += _pairs(ask.turns[:-1])
+    filled: dict[str | None, Any] = dict.fromkeys(fields)
     surest = 1.0
     for name, labels in fields.items():
-        if labels == "confidence":
-            filled[name] = None
-            continue
-        names = labels if labels is not None else tuple(described)
-        filled[name], sure = _choose(model, text, name, names, described, shown)
-        surest = min(surest, sure)
-    for name, labels in fields.items():
-        if labels == "confidence":
-            filled[name] = round(surest, 4)
+        if labels != "confidence":
+            labels = tuple(described) if labels is None else labels
+            filled[name], sure = _choose(model, text, name, labels, described, shown)
+            surest = min(surest, sure)
+    if fields.get("confidence") == "confidence":
+        filled["confidence"] = round(surest, 4)
     whole = filled[None] if ask.schema is None else json.dumps(filled)
     said = pieces(whole)
     finish = "length" if ask.max_tokens and len(said) > ask.max_tokens else "stop"
@@ -136,17 +135,34 @@ def _choose(
     return real[best], float(chances[best])
 
 
-def _examples(turns: Sequence[tuple[str, str]]) -> list[tuple[str, Any]]:
-    """Pairs of a user's text and the assistant's answer, decoded if it is JSON."""
-    found = []
-    for (role, text), (next_role, said) in zip(turns, turns[1:], strict=False):
-        if (role, next_role) != ("user", "assistant"):
-            continue
-        try:
-            found.append((text, json.loads(said)))
-        except (ValueError, RecursionError):
-            found.append((text, said.strip()))
-    return found
+def _read(instructions: str) -> tuple[dict[str, str], list[tuple[str, Any]]]:
+    """Descriptions ("- label: description") and examples ("text => label")."""
+    described, shown = {}, []
+    for line in map(str.strip, instructions.splitlines()):
+        if "=>" in line:
+            text, _, label = line.partition("=>")
+            shown.append((text.strip(), _decode(label)))
+        elif line[:1] in ("-", "*") and ":" in line:
+            label, _, description = line[1:].partition(":")
+            described[label.strip()] = description.strip()
+    return described, shown
+
+
+def _pairs(turns: Sequence[tuple[str, str]]) -> list[tuple[str, Any]]:
+    """Examples given as a user's text and the assistant's answer."""
+    return [
+        (text, _decode(said))
+        for (role, text), (next_role, said) in zip(turns, turns[1:], strict=False)
+        if (role, next_role) == ("user", "assistant")
+    ]
+
+
+def _decode(said: str) -> Any:
+    """An answer in an example: JSON, or a bare label."""
+    try:
+        return json.loads(said)
+    except (ValueError, RecursionError):
+        return said.strip()
 
 
 def _fields(schema: dict[str, Any]) -> dict[str, Any]:
