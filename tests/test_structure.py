@@ -39,7 +39,7 @@ def name(path):
 
 
 def test_there_are_chapters_and_solutions():
-    assert [path.name[:2] for path in CHAPTERS] == ["00", "01", "02", "03"]
+    assert [path.name[:2] for path in CHAPTERS] == ["00", "01", "02", "03", "04"]
     wanted = {path.name for path in CHAPTERS} - {"00_start_here.ipynb"}
     assert {path.name for path in SOLUTIONS} == wanted
 
