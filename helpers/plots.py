@@ -70,7 +70,7 @@ def draw_overview() -> Figure:
         ),
         (5.95, 2.15, "sure enough:\nthe right crew", GREEN, "white"),
         (5.95, 1.15, "not sure:\nthe planner", ORANGE, BLACK),
-        (5.95, 0.15, "or, later, a hosted\nlarge model", "white", BLACK),
+        (5.95, 0.15, "told in words:\na hosted model", "white", BLACK),
     ]
     for x, y, text, colour, ink in boxes:
         frame = {"facecolor": colour, "edgecolor": BLACK, "linewidth": 1}
@@ -86,5 +86,5 @@ def draw_overview() -> Figure:
     ]:
         axes.annotate("", end, start, arrowprops=arrow)
     axes.text(7.75, 2.57, "cost, errors,\ncalibration: 03", va="center")
-    axes.text(7.75, 0.57, "cost, privacy,\nlimits", va="center")
+    axes.text(7.75, 0.57, "cost, privacy,\nlimits: 04", va="center")
     return figure

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 
@@ -121,6 +122,56 @@ WRONG = {
         ),
         (without_every_occurrence, "'lights lights'"),
     ],
+    "04.1": [
+        (lambda pairs: [f"{t} -> {c}" for t, c in pairs], "one pair"),
+        (lambda pairs: [f"{t} => {c}" for t, c in pairs], "a line break in a text"),
+        (
+            lambda pairs: [f"{' '.join(t.split())} => {c}" for t, c in pairs],
+            "'=>' in a text",
+        ),
+        (lambda pairs: 42, "one pair"),
+    ],
+    "04.2": [
+        (lambda status, code: "retry", "insufficient_quota"),
+        (lambda status, code: "stop" if status else "retry", "rate_limit_exceeded"),
+        (
+            lambda status, code: (
+                "stop"
+                if code == "insufficient_quota" or status in (401, 404)
+                else "retry"
+                if status is None or status == 429 or status >= 500
+                else "planner"
+            ),
+            "status 600",
+        ),
+    ],
+    "04.3": [
+        (
+            lambda n, fixed, own, out, a, b, c, off: (
+                n * (fixed * a + own * a + out * c) / 1e6 * (1 - off)
+            ),
+            "two orders: the second cached",
+        ),
+        (
+            lambda n, fixed, own, out, a, b, c, off: (
+                (fixed * a + (n - 1) * fixed * b + n * (own * a + out * c)) / 1e6
+            ),
+            "half price",
+        ),
+        (
+            lambda n, fixed, own, out, a, b, c, off: (
+                (fixed * a + (n - 1) * fixed * b + n * (own * a + out * c))
+                / 1e6
+                * (1 - off)
+            ),
+            "no orders",
+        ),
+    ],
+    "04.4": [
+        (lambda text: re.sub(r"\d+", "[NUMBER]", text), "p4 pump"),
+        (lambda text: re.sub(r"\b\d{7,8}\b", "[NUMBER]", text), "WO28167481"),
+        (lambda text: re.sub(r"\d{7,8}", "[NUMBER]", text), "0812345678"),
+    ],
 }
 
 
@@ -184,7 +235,7 @@ def test_progress_survives_a_restart(own_progress):
     run = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, env=environment
     )
-    assert run.stdout.strip() == "[1, 0, 0]", run.stderr
+    assert run.stdout.strip() == "[1, 0, 0, 0]", run.stderr
 
 
 DAMAGED = ["", "{", "[]", '{"done": 1}', "null", '{"solved": null}', '{"solved": [1]}']
