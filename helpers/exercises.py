@@ -229,9 +229,10 @@ def _example_lines(answer: Callable) -> None:
         ([], [], "no pairs"),
     ]:
         got = ask(answer, pairs, case=case)
-        lines = got.splitlines() if isinstance(got, str) else got
-        if lines != wanted:
-            raise NotYet(f"For {case} the lines are {wanted}; yours are {lines!r:.120}.")
+        if not isinstance(got, list):
+            raise NotYet(f"Return a list of lines, not a {type(got).__name__}.")
+        if got != wanted:
+            raise NotYet(f"For {case} the lines are {wanted}; yours are {got!r:.120}.")
 
 
 @exercise("04.2", "Retry, stop, or planner?")
@@ -243,8 +244,13 @@ def _next_step(answer: Callable) -> None:
         (500, None, "retry"),
         (503, "overloaded", "retry"),
         (599, None, "retry"),
+        (429, None, "retry"),
         (401, "invalid_api_key", "stop"),
+        (401, None, "stop"),
         (404, "model_not_found", "stop"),
+        (404, None, "stop"),
+        (403, "not_allowed", "planner"),
+        (409, None, "planner"),
         (400, "unsupported_schema", "planner"),
         (413, "request_too_large", "planner"),
         (600, None, "planner"),
@@ -280,6 +286,8 @@ def _redact_numbers(answer: Callable) -> None:
         ("call 0812345678", "call 0812345678"),
         ("6 digits 123456", "6 digits 123456"),
         ("1234567, 12345678", "[NUMBER], [NUMBER]"),
+        ("part 60177585x", "part [NUMBER]x"),
+        ("No.60177585", "No.[NUMBER]"),
         ("SHD0024 oil leak", "SHD0024 oil leak"),
     ]:
         expect(answer, text, case=repr(text), wanted=wanted)

@@ -63,23 +63,28 @@ def connect() -> Hosted:
         service = local_service()
         key, url, where = service.key, service.base_url, "local service"
         model = model or NAME
+    if url and not url.startswith(("http://", "https://")):
+        raise ConnectionProblem(f"OPENAI_BASE_URL={url!r} must begin with http(s)://.")
+    if key and (not key.isascii() or len(key.split()) > 1):
+        raise ConnectionProblem("OPENAI_API_KEY is not a key. Copy it anew, complete.")
     settings = {"api_key": key or "none", "base_url": where if url is None else url}
     client = openai.OpenAI(**settings)
     try:
-        offered = _offered(client)
+        offered, api = _offered(client), _api(client)
         if model is None:
             raise ConnectionProblem(
                 f"OPENAI_MODEL is not set. {where} offers: {_some(offered)}."
             )
-        if offered and model not in offered and where == "local service":
+        if NAME in offered and model not in offered:  # a service of this course
             raise ConnectionProblem(
                 f"OPENAI_MODEL={model!r} is not served here; there is {_some(offered)}."
             )
-        api = _api(client)
     except openai.AuthenticationError as error:
         raise ConnectionProblem(
             f"{where} refuses the key in OPENAI_API_KEY ({error.status_code}). "
             "Check that it is complete and belongs to that server."
+            if key
+            else f"{where} wants a key, and OPENAI_API_KEY is not set."
         ) from error
     except openai.APIConnectionError as error:
         raise ConnectionProblem(

@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 
 from helpers.data import STATE
-from helpers.errors import InputError, ModelError
+from helpers.errors import CourseError, InputError, ModelError
 from helpers.prepare import load_orders, normalise, split_by_time
 
 NAME = "workorder-promptable"
@@ -59,7 +59,7 @@ class Promptable:
         self._index = {gram: number for number, gram in enumerate(vocabulary)}
         self._idf = idf
         self._axes = axes
-        self._label_vectors = lru_cache(maxsize=256)(self._vectors_of)
+        self._label_vectors = lru_cache(maxsize=32)(self._vectors_of)
 
     def embed(self, texts: Sequence[str]) -> np.ndarray:
         """Unit vectors: float32, (texts, 256); zero where no n-gram is known."""
@@ -144,7 +144,9 @@ def load_promptable(folder: Path = FOLDER) -> Promptable:
         with np.load(folder / "axes.npz", allow_pickle=False) as saved:
             vocabulary = json.loads(bytes(saved["vocabulary"]).decode())
             return Promptable(vocabulary, saved["idf"], saved["axes"])
-    except (OSError, ValueError, KeyError, EOFError) as error:
+    except CourseError:
+        raise
+    except Exception as error:  # a damaged file raises many kinds, BadZipFile first
         raise ModelError(
             f"The model in {folder} cannot be loaded or saved: {error}. "
             "Delete that folder (or make it writable); the next call fits it anew."
@@ -152,11 +154,11 @@ def load_promptable(folder: Path = FOLDER) -> Promptable:
 
 
 def _save(folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
     orders = load_orders()
     before = orders["date"] < split_by_time(orders).test["date"].min()
     model = fit_promptable(sorted(set(orders.loc[before, "clean"])))
     words = np.frombuffer(json.dumps(list(model._index)).encode(), np.uint8)
-    folder.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile(dir=folder, delete=False) as file:
         np.savez(file, vocabulary=words, idf=model._idf, axes=model._axes)
     os.replace(file.name, folder / "axes.npz")

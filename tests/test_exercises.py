@@ -129,7 +129,7 @@ WRONG = {
             lambda pairs: [f"{' '.join(t.split())} => {c}" for t, c in pairs],
             "'=>' in a text",
         ),
-        (lambda pairs: 42, "one pair"),
+        (lambda pairs: "oil leak => hydraulic", "Return a list of lines, not a str"),
     ],
     "04.2": [
         (lambda status, code: "retry", "insufficient_quota"),

@@ -94,6 +94,7 @@ def start(
 
     from helpers.promptable import load_promptable
     from helpers.service.app import build_app
+    from helpers.service.connection import Connection
     from helpers.service.gate import Audit, Metrics
     from helpers.service.keys import Keys
 
@@ -108,7 +109,12 @@ def start(
         sock.close()
         raise
     config = uvicorn.Config(
-        app, log_level="critical", access_log=False, timeout_graceful_shutdown=5
+        app,
+        http=Connection,
+        ws="none",
+        log_level="critical",
+        access_log=False,
+        timeout_graceful_shutdown=5,
     )
     service = Service(uvicorn.Server(config), keys, audit, sock, key)
     patience = time.monotonic() + 10
@@ -122,7 +128,7 @@ def start(
 
 def _bind(port: int) -> socket.socket:
     """A listening socket on this machine only."""
-    sock = socket.socket()
+    sock = socket.socket(proto=socket.IPPROTO_TCP)  # else asyncio leaves Nagle on
     if sys.platform != "win32":  # there it would let two services share a port
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:

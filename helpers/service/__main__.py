@@ -1,6 +1,7 @@
 """Run the service in the foreground: python -m helpers.service [--port N]."""
 
 import argparse
+import gc
 import json
 import os
 import signal
@@ -21,7 +22,7 @@ def load_keys(path: Path, line: str, per_minute: int, burst: int) -> tuple[Keys,
     """Keys from a file of digests; makes a key for the line if it has none.
 
     Returns:
-        The keys, and the new key ("" if the line had one already).
+        The keys, and the new key ("" if the line had one already). It is not saved.
 
     """
     keys = Keys(per_minute, burst)
@@ -33,14 +34,16 @@ def load_keys(path: Path, line: str, per_minute: int, burst: int) -> tuple[Keys,
         raise CourseError(
             f"{path} cannot be read ({error}). Delete it; then new keys are made."
         ) from error
-    if line in saved:
-        return keys, ""
-    key = keys.new(line)
+    return keys, "" if line in saved else keys.new(line)
+
+
+def save_key(path: Path, line: str, key: str) -> None:
+    """Add the digest of a line's new key to the file."""
+    saved = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     saved[line] = Keys.digest(key)
     path.parent.mkdir(parents=True, exist_ok=True)
     with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
         json.dump(saved, file)
-    return keys, key
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -66,8 +69,13 @@ def main(arguments: list[str] | None = None) -> int:
             faults=options.faults,
             audit_file=STATE / "service_audit.jsonl",
         )
+        if key:
+            save_key(KEYS_FILE, options.line, key)
     except CourseError as error:
         print(error, file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(f"{error}. {STATE} must be a folder you can write to.", file=sys.stderr)
         return 1
     with service:
         print(f"Model service on {service.base_url} (Ctrl-C stops it)")
@@ -83,6 +91,8 @@ def main(arguments: list[str] | None = None) -> int:
             print(f"  OPENAI_API_KEY: the key that {options.line} got the first time")
             print(f"  (lost it? Delete {KEYS_FILE}, or use --line with a new name)")
         sys.stdout.flush()
+        gc.collect()
+        gc.freeze()  # else the libraries are searched for garbage: pauses of 100 ms
         while not stopped.wait(0.2) and service.running:
             pass
     print("Stopped.")

@@ -1,11 +1,12 @@
 """The application: OpenAI's endpoints in front of the course's models."""
 
+import asyncio
 import time
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse, PlainTextResponse, StreamingResponse
+from fastapi.responses import PlainTextResponse, StreamingResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
@@ -16,9 +17,10 @@ from helpers.service.errors import ServiceError, bad_request
 from helpers.service.gate import Audit, Gate, Metrics
 from helpers.service.keys import Keys
 from helpers.service.prompt import Answer, Ask, answer, pieces
+from helpers.service.protocol import JsonResponse
 
-LONG = 20_000  # characters: a longer prompt is answered outside the event loop
 MAX_TEXTS = 2048  # in one embeddings request
+KINDS = ("str", "list[str]", "list[Message]", "list[Part]")  # pydantic names them
 
 
 def build_app(
@@ -30,6 +32,7 @@ def build_app(
     _add_error_handlers(app)
     created = int(time.time())
     names = [NAME]
+    embedding = asyncio.Semaphore()  # one at a time: 2048 vectors take 40 MB
 
     async def begin(request: Request, name: str) -> str:
         """Check the model's name; commit or return the fault asked for."""
@@ -49,8 +52,7 @@ def build_app(
 
     async def think(request: Request, ask: Ask, fault: str) -> Answer:
         """The model's answer, with its tokens noted."""
-        length = len(ask.instructions) + sum(len(text) for _, text in ask.turns)
-        if length > LONG:
+        if request.state.long:  # not in the event loop: others would wait
             said = await run_in_threadpool(answer, model, ask)
         else:
             said = answer(model, ask)
@@ -70,7 +72,7 @@ def build_app(
         if body.stream:
             usage = bool((body.stream_options or {}).get("include_usage"))
             return stream(protocol.chat_events(body.model, said, usage), fault)
-        return JSONResponse(protocol.chat(body.model, said))
+        return JsonResponse(protocol.chat(body.model, said))
 
     @app.post("/v1/responses")
     async def responses(body: protocol.ResponsesRequest, request: Request) -> Response:
@@ -78,7 +80,7 @@ def build_app(
         said = await think(request, body.ask(), fault)
         if body.stream:
             return stream(protocol.response_events(body.model, said), fault)
-        return JSONResponse(protocol.response(body.model, said))
+        return JsonResponse(protocol.response(body.model, said))
 
     @app.post("/v1/embeddings")
     async def embeddings(
@@ -99,11 +101,16 @@ def build_app(
                 "unsupported_dimensions",
                 "dimensions",
             )
-        vectors = await run_in_threadpool(model.embed, texts)
-        tokens = sum(len(pieces(text)) for text in texts)
-        request.state.tokens = (tokens, 0)
-        as_base64 = body.encoding_format == "base64"
-        return JSONResponse(protocol.embeddings(body.model, vectors, as_base64, tokens))
+
+        def work() -> Response:
+            tokens = sum(len(pieces(text)) for text in texts)
+            request.state.tokens = (tokens, 0)
+            vectors, as_base64 = model.embed(texts), body.encoding_format == "base64"
+            found = protocol.embeddings(body.model, vectors, as_base64, tokens)
+            return JsonResponse(found)
+
+        async with embedding:
+            return await run_in_threadpool(work)
 
     @app.get("/v1/models")
     async def models() -> dict[str, Any]:
@@ -138,13 +145,13 @@ def _add_error_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(ServiceError)
     async def known(request: Request, error: ServiceError) -> Response:
-        return JSONResponse(error.body, error.status, error.headers)
+        return JsonResponse(error.body, error.status, error.headers)
 
     @app.exception_handler(RequestValidationError)
     async def invalid(request: Request, error: RequestValidationError) -> Response:
-        first = error.errors()[0]
-        place = [str(step) for step in first["loc"] if step != "body"]
-        where = ".".join(place)[:200].encode("ascii", "replace").decode()
+        first = max(error.errors(), key=lambda one: len(one["loc"]))  # in a union
+        place = [str(step) for step in first["loc"][1:] if step not in KINDS]
+        where = "" if first["type"] == "json_invalid" else ".".join(place)[:200]
         problem = bad_request(
             f"{first['msg']}{f': {where}' if where else ''}"[:500],
             "unknown_parameter"
@@ -152,17 +159,12 @@ def _add_error_handlers(app: FastAPI) -> None:
             else "invalid_request",
             where or None,
         )
-        return JSONResponse(problem.body, problem.status)
+        return JsonResponse(problem.body, problem.status)
 
     @app.exception_handler(HTTPException)
     async def http(request: Request, error: HTTPException) -> Response:
         path = request.url.path[:80].encode("ascii", "replace").decode()
         text = f"{error.detail}: {request.method} {path}"
-        problem = ServiceError(error.status_code, text, "no_such_route")
-        return JSONResponse(problem.body, error.status_code, error.headers)
-
-    @app.exception_handler(Exception)
-    async def unforeseen(request: Request, error: Exception) -> Response:
-        message = f"The service had an error of the kind {type(error).__name__}."
-        problem = ServiceError(500, message, kind="server_error")
-        return JSONResponse(problem.body, 500)
+        code = "invalid_request" if error.status_code == 400 else "no_such_route"
+        problem = ServiceError(error.status_code, text, code)
+        return JsonResponse(problem.body, error.status_code, error.headers)

@@ -13,8 +13,8 @@ from helpers.service.errors import ServiceError, bad_request
 from helpers.service.prompt import Answer
 
 HEADER = "x-teach-fault"
-SLOW_SECONDS = 2.0
-BEFORE = ("rate_limit", "quota", "server_error", "slow")
+SECONDS = {"slow": 2.0, "distant": 0.2}  # an overloaded server; one far away
+BEFORE = ("rate_limit", "quota", "server_error", *SECONDS)
 AFTER = ("malformed_json", "truncated", "refusal", "dropped_stream")
 
 
@@ -64,8 +64,8 @@ async def before(fault: str) -> None:
     if fault == "server_error":
         message = "The server had an error (a fault for teaching)."
         raise ServiceError(500, message, kind="server_error")
-    if fault == "slow":
-        await asyncio.sleep(SLOW_SECONDS)
+    if fault in SECONDS:
+        await asyncio.sleep(SECONDS[fault])
 
 
 def spoil(answer: Answer, fault: str) -> Answer:

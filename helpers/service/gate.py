@@ -12,14 +12,14 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from helpers.service.errors import ServiceError
 from helpers.service.keys import Keys, Line
-from helpers.service.protocol import new_id
+from helpers.service.protocol import JsonResponse, new_id
 
 MAX_BODY = 1_000_000  # bytes
+LONG = 20_000  # bytes: longer requests are worked on one at a time
 BODY_SECONDS = 10.0  # for a request to arrive
 ANSWER_SECONDS = 60.0  # for the answer
 
@@ -84,6 +84,7 @@ class Gate:
     def __init__(self, app: ASGIApp, keys: Keys, audit: Audit, metrics: Metrics):
         """Wrap an application."""
         self.app, self.keys, self.audit, self.metrics = app, keys, audit, metrics
+        self._turn = asyncio.Semaphore()  # of the long requests: bounds the memory
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a request in, or answer it with an error in OpenAI's shape."""
@@ -110,17 +111,17 @@ class Gate:
                     state["line"] = line = self._line(scope)
                     extra |= self._limit(line)
                 body = await self._body(scope, receive)
-                async with asyncio.timeout(ANSWER_SECONDS):
+                state["long"] = len(body) > LONG
+                turn = self._turn if state["long"] else contextlib.nullcontext()
+                async with asyncio.timeout(ANSWER_SECONDS), turn:
                     await self.app(scope, _replay(body, receive), noting_send)
-            except ServiceError as error:
-                extra |= error.headers
-                answer = JSONResponse(error.body, error.status)
+            except Exception as error:
+                if status[0] != 499:
+                    raise  # the answer has begun: all that is left is to break it off
+                known = _known(error)
+                extra |= known.headers
+                answer = JsonResponse(known.body, known.status)
                 await answer(scope, receive, noting_send)
-            except TimeoutError:
-                if status[0] == 499:
-                    error = ServiceError(504, "The answer took too long.", "timeout")
-                    answer = JSONResponse(error.body, error.status)
-                    await answer(scope, receive, noting_send)
         finally:
             self._note(scope, number, status[0], time.perf_counter() - start)
 
@@ -217,12 +218,21 @@ class Gate:
         )
 
 
+def _known(error: Exception) -> ServiceError:
+    """What to answer; of an unforeseen error only its kind, as texts may be in it."""
+    if isinstance(error, ServiceError):
+        return error
+    if isinstance(error, TimeoutError):
+        return ServiceError(504, "The answer took too long.", "timeout")
+    message = f"The service had an error of the kind {type(error).__name__}."
+    return ServiceError(500, message, kind="server_error")
+
+
 def _too_large() -> ServiceError:
     return ServiceError(
         413,
         f"The request is larger than {MAX_BODY:,} bytes.",
         "request_too_large",
-        headers={"connection": "close"},
     )
 
 

@@ -5,6 +5,8 @@ import secrets
 import time
 from dataclasses import dataclass, field
 
+from helpers.errors import InputError
+
 
 @dataclass
 class Bucket:
@@ -53,6 +55,8 @@ class Keys:
 
     def __init__(self, per_minute: int, burst: int):
         """Allow each line `per_minute` requests on average and `burst` at once."""
+        if per_minute < 1 or burst < 1:
+            raise InputError(f"{per_minute=} and {burst=} must be at least 1.")
         self.per_minute, self.burst = per_minute, burst
         self._lines: dict[str, Line] = {}
 

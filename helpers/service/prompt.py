@@ -24,7 +24,7 @@ from helpers.promptable import NAME, Promptable, Task
 from helpers.service.errors import bad_request
 
 UNSURE = "unsure"
-MAX_LABELS, MAX_CHARACTERS = 200, 200_000
+MAX_FIELDS, MAX_LABELS, MAX_LABEL, MAX_CHARACTERS = 20, 200, 200, 200_000
 _PIECE = re.compile(r"\s*\w{1,4}|\s*[^\w\s]|\s+")
 _NUMBER = re.compile(r"\d*\.?\d+")
 
@@ -80,7 +80,7 @@ def answer(model: Promptable, ask: Ask) -> Answer:
     instructions, text = ask.instructions, ask.turns[-1][1]
     if not instructions.strip():
         instructions, _, text = text.rstrip().rpartition("\n")
-    fields = _fields(ask.schema) if ask.schema else {None: None}
+    fields = {None: None} if ask.schema is None else _fields(ask.schema)
     described, shown = _read(instructions)
     shown += _pairs(ask.turns[:-1])
     filled: dict[str | None, Any] = dict.fromkeys(fields)
@@ -119,6 +119,11 @@ def _choose(
             f"{len(real)}. Give them as an enum in a JSON schema, or as lines "
             "'- label: description' in the instructions. It cannot chat.",
             "no_labels",
+        )
+    if max(map(len, real)) > MAX_LABEL:
+        raise bad_request(
+            f"A label has more than {MAX_LABEL} characters. Say it in its description.",
+            "label_too_long",
         )
     examples = []
     for example, said in shown:
@@ -160,9 +165,10 @@ def _pairs(turns: Sequence[tuple[str, str]]) -> list[tuple[str, Any]]:
 def _decode(said: str) -> Any:
     """An answer in an example: JSON, or a bare label."""
     try:
-        return json.loads(said)
+        value = json.loads(said)
     except (ValueError, RecursionError):
-        return said.strip()
+        value = None
+    return value if isinstance(value, dict | str) else said.strip()
 
 
 def _fields(schema: dict[str, Any]) -> dict[str, Any]:
@@ -175,6 +181,11 @@ def _fields(schema: dict[str, Any]) -> dict[str, Any]:
     properties = schema.get("properties")
     if not isinstance(properties, dict) or not properties:
         raise bad_request("The JSON schema has no properties.", "unsupported_schema")
+    if len(properties) > MAX_FIELDS:
+        raise bad_request(
+            f"The JSON schema has {len(properties)} fields; the limit is {MAX_FIELDS}.",
+            "unsupported_schema",
+        )
     fields: dict[str, Any] = {}
     for name, what in properties.items():
         what = _resolve(what, schema)

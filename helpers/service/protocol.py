@@ -9,29 +9,47 @@ import json
 import secrets
 import time
 from collections.abc import Iterator
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from starlette.responses import JSONResponse
 
 from helpers.service.prompt import Answer, Ask
 
 Json = dict[str, Any]
+MAX_NAMES = 64  # in an object whose every name is checked
+
+
+def _few(value: Any) -> Any:
+    """Refuse a crowd of names at once: an error for each would take much memory."""
+    if isinstance(value, dict) and len(value) > MAX_NAMES:
+        raise ValueError(f"{len(value)} fields; the limit is {MAX_NAMES}")
+    return value
+
+
+class JsonResponse(JSONResponse):
+    """JSON in ASCII, like the events: it can carry half a surrogate pair, too."""
+
+    def render(self, content: Any) -> bytes:
+        """Encode."""
+        return json.dumps(content).encode()
 
 
 class Request(BaseModel):
     """What every request has; harmless fields are accepted without effect."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", strict=True)
     model: str = Field(max_length=200)
     user: str | None = None
-    metadata: dict[str, str] | None = None
+    metadata: Annotated[dict[str, str] | None, BeforeValidator(_few)] = None
     seed: int | None = None
     store: bool | None = None  # nothing is ever stored
     temperature: Literal[0] | None = None  # the answer is always the most likely one
     service_tier: str | None = None
     safety_identifier: str | None = None
     prompt_cache_key: str | None = None
+    _few = model_validator(mode="before")(_few)
 
 
 class Part(BaseModel):
@@ -45,7 +63,7 @@ class Message(BaseModel):
     """One message of a conversation."""
 
     role: Literal["system", "developer", "user", "assistant"]
-    content: str | list[Part]
+    content: str | Annotated[list[Part], Field(fail_fast=True)]
 
     def text(self) -> str:
         """The text of all parts."""
@@ -73,7 +91,7 @@ class ChatRequest(Request):
 
     messages: list[Message] = Field(min_length=1, max_length=4096)
     stream: bool | None = None
-    stream_options: dict[str, bool] | None = None
+    stream_options: Annotated[dict[str, bool] | None, BeforeValidator(_few)] = None
     response_format: ChatFormat | None = None
     n: Literal[1] | None = None
     max_tokens: int | None = Field(None, ge=1)
@@ -82,7 +100,9 @@ class ChatRequest(Request):
     def ask(self) -> Ask:
         """The request, independent of the endpoint."""
         form = self.response_format
-        schema = form.json_schema.schema_ if form and form.json_schema else None
+        schema = None
+        if form and form.type == "json_schema":
+            schema = form.json_schema.schema_ if form.json_schema else {}
         limit = self.max_completion_tokens or self.max_tokens
         return _ask("", self.messages, schema, limit)
 
@@ -103,7 +123,7 @@ class TextOptions(BaseModel):
 class ResponsesRequest(Request):
     """Body of POST /v1/responses."""
 
-    input: str | list[Message]
+    input: str | Annotated[list[Message], Field(fail_fast=True)]
     instructions: str | None = None
     stream: bool | None = None
     text: TextOptions | None = None
@@ -115,14 +135,14 @@ class ResponsesRequest(Request):
         if isinstance(messages, str):
             messages = [Message(role="user", content=messages)]
         form = self.text.format if self.text else None
-        schema = form.schema_ if form else None
+        schema = (form.schema_ or {}) if form and form.type == "json_schema" else None
         return _ask(self.instructions or "", messages, schema, self.max_output_tokens)
 
 
 class EmbeddingsRequest(Request):
     """Body of POST /v1/embeddings."""
 
-    input: str | list[str]
+    input: str | Annotated[list[str], Field(fail_fast=True)]
     encoding_format: Literal["float", "base64"] | None = None
     dimensions: int | None = Field(None, ge=1)
 

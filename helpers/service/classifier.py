@@ -1,0 +1,114 @@
+"""The reader's own trained model behind the protocol.
+
+It classifies the last user message. Without a schema it answers with a label. With a JSON
+schema it fills: a string whose enum holds its labels, a number named confidence, and a
+number named like a label (its probability). It answers "unsure" below its minimum.
+"""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from helpers.errors import InputError
+from helpers.service.batching import Batcher, Predict
+from helpers.service.errors import bad_request
+from helpers.service.prompt import UNSURE, Answer, Ask, pieces, resolve
+
+
+class Classifier:
+    """A trained classifier with a name in /v1/models."""
+
+    def __init__(
+        self,
+        name: str,
+        predict: Predict,
+        labels: Sequence[str],
+        *,
+        check: Any = None,
+        minimum: float = 0.5,
+        batcher: Batcher | None = None,
+    ):
+        """Serve predict under a name.
+
+        Args:
+            name: its name in /v1/models.
+            predict: takes a list of texts, returns probabilities, (texts, labels).
+            labels: names of the columns.
+            check: called with each text first; raises InputError for one it cannot use.
+            minimum: smallest probability at which it gives a label.
+            batcher: how texts are batched; by default up to 32 at once.
+
+        """
+        if not name or not 0 <= minimum <= 1:
+            raise InputError(f"{name=} must not be empty, {minimum=} within 0 and 1.")
+        self.name, self.labels, self.minimum = name, list(labels), minimum
+        self.batcher = batcher or Batcher(predict)
+        self._check = check
+
+    async def answer(self, ask: Ask) -> Answer:
+        """Probabilities for the last user message, in the form that was asked for.
+
+        Raises:
+            ServiceError: 400 for a text or a schema it cannot use, 503 if too busy.
+
+        """
+        if not ask.turns or ask.turns[-1][0] != "user":
+            raise bad_request("The last message must be the user's.", "no_user_message")
+        text = ask.turns[-1][1]
+        if self._check:
+            try:
+                self._check(text)
+            except InputError as error:
+                raise bad_request(str(error), "unusable_text", "input") from error
+        fields = self._fields(ask.schema) if ask.schema is not None else None
+        chances = np.asarray(await self.batcher.submit(text), float)
+        best = int(chances.argmax())
+        sure = float(chances[best])
+        label = self.labels[best] if sure >= self.minimum else UNSURE
+        if fields is None:
+            whole = label
+        else:
+            values = {"confidence": round(sure, 4)}
+            values |= {n: round(float(c), 4) for n, c in zip(self.labels, chances)}
+            whole = json.dumps(
+                {
+                    name: self._pick(what, label, best) if what else values[name]
+                    for name, what in fields.items()
+                }
+            )
+        said = pieces(whole)
+        finish = "length" if ask.max_tokens and len(said) > ask.max_tokens else "stop"
+        return Answer(tuple(said[: ask.max_tokens]), len(pieces(text)), finish)
+
+    def _pick(self, allowed: list[str], label: str, best: int) -> str:
+        """A label that the enum allows: without "unsure" in it, always the best."""
+        return label if label in allowed else self.labels[best]
+
+    def _fields(self, schema: dict[str, Any]) -> dict[str, list[str] | None]:
+        """Each field's enum, or None for a number."""
+        properties = schema.get("properties")
+        fields: dict[str, list[str] | None] = {}
+        for name, what in (properties if isinstance(properties, dict) else {}).items():
+            what = resolve(what, schema)
+            allowed = what.get("enum")
+            if isinstance(allowed, list) and set(self.labels) <= {
+                label for label in allowed if isinstance(label, str)
+            } <= {*self.labels, UNSURE}:
+                fields[name] = allowed
+            elif what.get("type") == "number" and name in ("confidence", *self.labels):
+                fields[name] = None
+            else:
+                raise bad_request(
+                    f"{self.name} cannot fill the field {name!r:.80}. It fills a string "
+                    f"whose enum holds {self.labels} (and {UNSURE!r} if you like), a "
+                    "number named confidence, and numbers named like its labels.",
+                    "unsupported_schema",
+                    name[:80],
+                )
+        if not fields:
+            raise bad_request(
+                "The JSON schema has no properties.", "unsupported_schema"
+            )
+        return fields
