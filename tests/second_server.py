@@ -4,6 +4,7 @@ LitServe's OpenAISpec in front of a small model that is told its task in the pro
 pieces of words (TF-IDF) are compared with each label's name, description and examples,
 and the nearest label wins. It has /v1/chat/completions only. Chapter 04 runs with it:
 OPENAI_BASE_URL=http://127.0.0.1:N/v1, OPENAI_API_KEY=none and OPENAI_MODEL=second.
+Linux and macOS only: it stops by ending a whole session of processes.
 """
 
 import argparse
@@ -14,14 +15,18 @@ import subprocess
 import sys
 import threading
 
-import litserve
 import numpy as np
-from litserve.specs.openai import ChatCompletionRequest, ChatMessage
 from sklearn.feature_extraction.text import TfidfVectorizer
 
 from helpers import CREWS, load_orders, normalise, split_by_time
 
-SCALE = 8.0  # of the cosines before the softmax
+try:
+    import litserve
+    from litserve.specs.openai import ChatCompletionRequest, ChatMessage
+except ImportError:
+    sys.exit("pip install -r tests/benchmarks/requirements.txt")
+
+SCALE = 16.0  # of the cosines before the softmax
 
 
 def text_of(message: ChatMessage) -> str:

@@ -631,18 +631,17 @@ def test_another_server_is_used_as_it_is_named(settings, service):
     assert (found.where, found.model) == (service.base_url, NAME)
     assert found.api == "responses" and hosted._local is None
     assert found.client.api_key == found.async_client.api_key == service.key
-    settings(model="an-alias")  # which names it takes, such a server knows best
-    assert hosted.connect().model == "an-alias"
 
 
 @pytest.mark.parametrize(
     ("key", "model", "what"),
     [
         ("plant-wrong", NAME, r"refuses the key in OPENAI_API_KEY \(401\)"),
-        ("", NAME, r"refuses the key in OPENAI_API_KEY \(401\)"),
+        ("", NAME, "wants a key, and OPENAI_API_KEY is not set"),
         ("schlüssel", NAME, "is not a key"),
         ("two keys", NAME, "is not a key"),
         (None, "", f"OPENAI_MODEL is not set.*offers: {NAME}"),
+        (None, "gpt-0", f"'gpt-0' is not served here; there is {NAME}"),
     ],
 )
 def test_wrong_settings(settings, service, key, model, what):
@@ -668,6 +667,9 @@ def test_nothing_listens(settings):
     settings(api_key="plant-1", base_url=url, model=NAME)
     with pytest.raises(hosted.ConnectionProblem, match=f"Nothing answers at {url}"):
         hosted.connect()
+    settings(base_url=url.removeprefix("http://"))
+    with pytest.raises(hosted.ConnectionProblem, match="must begin with http"):
+        hosted.connect()
 
 
 def test_a_server_with_chat_completions_only(settings):
@@ -686,8 +688,13 @@ def test_a_server_with_chat_completions_only(settings):
             "choices": [{"index": 0, "message": message, "finish_reason": "stop"}],
         }
 
+    @app.get("/v1/models")
+    def models():
+        card = {"id": "small", "object": "model", "created": 0, "owned_by": "me"}
+        return {"object": "list", "data": [card]}
+
     server = uvicorn.Server(uvicorn.Config(app, log_level="critical"))
-    with Service(server, None, gate.Audit(None), _bind(0), "") as other:
+    with Service(server, None, None, gate.Audit(None), _bind(0), "") as other:
         settings(base_url=other.base_url, model="small")  # without a key, too
         found = hosted.connect()
         assert (found.where, found.model, found.api) == (
@@ -698,3 +705,5 @@ def test_a_server_with_chat_completions_only(settings):
         )
         assert said.choices[0].message.content == "hydraulic"
         found.client.close()
+        settings(model="an-alias")  # which names it takes, such a server knows best
+        assert hosted.connect().model == "an-alias"

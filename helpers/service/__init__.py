@@ -20,9 +20,10 @@ HOST = "127.0.0.1"
 class Service:
     """A running service. Use it with `with`, or call stop() yourself."""
 
-    def __init__(self, server, keys, audit, sock: socket.socket, key: str):
+    def __init__(self, server, models, keys, audit, sock: socket.socket, key: str):
         """Serve on a bound socket in a thread; see start()."""
-        self._server, self.keys, self._audit = server, keys, audit
+        self._server, self._audit = server, audit
+        self.models, self.keys = models, keys
         self.key = key
         self.port: int = sock.getsockname()[1]
         self.base_url = f"http://{HOST}:{self.port}/v1"
@@ -97,6 +98,7 @@ def start(
     from helpers.service.connection import Connection
     from helpers.service.gate import Audit, Metrics
     from helpers.service.keys import Keys
+    from helpers.service.models import Models, PromptableModel
 
     sock = _bind(port)
     try:
@@ -104,7 +106,8 @@ def start(
             keys = Keys(per_minute, burst)
             key = keys.new("notebook")
         audit = Audit(audit_file)
-        app = build_app(load_promptable(), keys, audit, Metrics(), faults)
+        models = Models(PromptableModel(load_promptable()))
+        app = build_app(models, keys, audit, Metrics(), faults)
     except BaseException:
         sock.close()
         raise
@@ -112,11 +115,12 @@ def start(
         app,
         http=Connection,
         ws="none",
+        loop="asyncio",  # the same everywhere: uvloop is no faster here
         log_level="critical",
         access_log=False,
         timeout_graceful_shutdown=5,
     )
-    service = Service(uvicorn.Server(config), keys, audit, sock, key)
+    service = Service(uvicorn.Server(config), models, keys, audit, sock, key)
     patience = time.monotonic() + 10
     while not service.running:
         if time.monotonic() > patience:

@@ -11,12 +11,13 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
-from helpers.promptable import DIMENSIONS, NAME, Promptable
+from helpers.promptable import DIMENSIONS, NAME
 from helpers.service import faults, protocol
 from helpers.service.errors import ServiceError, bad_request
 from helpers.service.gate import Audit, Gate, Metrics
 from helpers.service.keys import Keys
-from helpers.service.prompt import Answer, Ask, answer, pieces
+from helpers.service.models import Models
+from helpers.service.prompt import Answer, Ask, pieces
 from helpers.service.protocol import JsonResponse
 
 MAX_TEXTS = 2048  # in one embeddings request
@@ -24,26 +25,18 @@ KINDS = ("str", "list[str]", "list[Message]", "list[Part]")  # pydantic names th
 
 
 def build_app(
-    model: Promptable, keys: Keys, audit: Audit, metrics: Metrics, teaching: bool
+    models: Models, keys: Keys, audit: Audit, metrics: Metrics, teaching: bool
 ) -> FastAPI:
-    """An application that serves one promptable model."""
+    """An application in front of some models."""
     app = FastAPI(title="Local model service of the course", docs_url="/docs")
     app.add_middleware(Gate, keys=keys, audit=audit, metrics=metrics)
     _add_error_handlers(app)
     created = int(time.time())
-    names = [NAME]
     embedding = asyncio.Semaphore()  # one at a time: 2048 vectors take 40 MB
 
     async def begin(request: Request, name: str) -> str:
         """Check the model's name; commit or return the fault asked for."""
-        if name not in names:
-            raise ServiceError(
-                404,
-                f"The model {name!r:.80} does not exist here. There is: "
-                f"{', '.join(names)}. Set OPENAI_MODEL to one of them.",
-                "model_not_found",
-                "model",
-            )
+        request.state.served = models.find(name)
         request.state.model = name
         line = request.state.line
         fault = faults.wanted(request.headers, line.fault, teaching)
@@ -52,10 +45,7 @@ def build_app(
 
     async def think(request: Request, ask: Ask, fault: str) -> Answer:
         """The model's answer, with its tokens noted."""
-        if request.state.long:  # not in the event loop: others would wait
-            said = await run_in_threadpool(answer, model, ask)
-        else:
-            said = answer(model, ask)
+        said = await request.state.served.answer(ask)
         said = faults.spoil(said, fault)
         request.state.tokens = (said.input_tokens, len(said.pieces))
         return said
@@ -87,6 +77,9 @@ def build_app(
         body: protocol.EmbeddingsRequest, request: Request
     ) -> Response:
         await begin(request, body.model)
+        if body.model != NAME:
+            raise bad_request(f"Only {NAME} makes embeddings.", "no_embeddings")
+        model = request.state.served.model
         texts = [body.input] if isinstance(body.input, str) else body.input
         if not 1 <= len(texts) <= MAX_TEXTS:
             raise bad_request(
@@ -113,8 +106,8 @@ def build_app(
             return await run_in_threadpool(work)
 
     @app.get("/v1/models")
-    async def models() -> dict[str, Any]:
-        data = [protocol.model_card(name, created) for name in names]
+    async def list_models() -> dict[str, Any]:
+        data = [protocol.model_card(name, created) for name in models.names]
         return {"object": "list", "data": data}
 
     @app.get("/v1/models/{name}")
@@ -124,7 +117,7 @@ def build_app(
 
     @app.get("/health")
     async def health() -> dict[str, Any]:
-        return {"status": "ok", "models": names}
+        return {"status": "ok", "models": models.names}
 
     @app.get("/metrics")
     async def metrics_page() -> Response:
@@ -138,6 +131,7 @@ async def _in_order(events: Any) -> Any:
     """An ordinary iterator as an asynchronous one, without a thread for each event."""
     for one in events:
         yield one
+        await asyncio.sleep(0)  # others may go on; and a client that left is noticed
 
 
 def _add_error_handlers(app: FastAPI) -> None:

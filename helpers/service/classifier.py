@@ -1,8 +1,8 @@
 """The reader's own trained model behind the protocol.
 
-It classifies the last user message. Without a schema it answers with a label. With a JSON
-schema it fills: a string whose enum holds its labels, a number named confidence, and a
-number named like a label (its probability). It answers "unsure" below its minimum.
+It classifies the last user message. Without a schema it answers with a label. With a
+JSON schema it fills: a string whose enum holds its labels, a number named confidence,
+and a number named like a label (its probability). Below its minimum: "unsure".
 """
 
 import json
@@ -71,7 +71,9 @@ class Classifier:
             whole = label
         else:
             values = {"confidence": round(sure, 4)}
-            values |= {n: round(float(c), 4) for n, c in zip(self.labels, chances)}
+            values |= {
+                n: round(float(c), 4) for n, c in zip(self.labels, chances, strict=True)
+            }
             whole = json.dumps(
                 {
                     name: self._pick(what, label, best) if what else values[name]
@@ -101,8 +103,8 @@ class Classifier:
                 fields[name] = None
             else:
                 raise bad_request(
-                    f"{self.name} cannot fill the field {name!r:.80}. It fills a string "
-                    f"whose enum holds {self.labels} (and {UNSURE!r} if you like), a "
+                    f"{self.name} cannot fill the field {name!r:.80}. It fills a "
+                    f"string whose enum holds {self.labels} (and maybe {UNSURE!r}), a "
                     "number named confidence, and numbers named like its labels.",
                     "unsupported_schema",
                     name[:80],

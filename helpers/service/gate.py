@@ -111,8 +111,7 @@ class Gate:
                     state["line"] = line = self._line(scope)
                     extra |= self._limit(line)
                 body = await self._body(scope, receive)
-                state["long"] = len(body) > LONG
-                turn = self._turn if state["long"] else contextlib.nullcontext()
+                turn = self._turn if len(body) > LONG else contextlib.nullcontext()
                 async with asyncio.timeout(ANSWER_SECONDS), turn:
                     await self.app(scope, _replay(body, receive), noting_send)
             except Exception as error:

@@ -11,7 +11,7 @@ What the model takes from a request:
   whole prompt: its last line is the text, and the lines above are instructions.
 
 A field named confidence gets the probability. A label "unsure" is given where no other
-label reaches 0.5, or the number in its description ("- unsure: below 0.7").
+label reaches 0.5, or the number in its description ("- unsure: below 0.7", or 70 %).
 """
 
 import json
@@ -135,7 +135,8 @@ def _choose(
     best = int(chances.argmax())
     if UNSURE in labels:
         number = _NUMBER.search(described.get(UNSURE, ""))
-        if chances[best] < (float(number[0]) if number else 0.5):
+        minimum = float(number[0]) if number else 0.5
+        if chances[best] < (minimum if minimum <= 1 else minimum / 100):
             return UNSURE, float(chances[best])
     return real[best], float(chances[best])
 
@@ -188,7 +189,7 @@ def _fields(schema: dict[str, Any]) -> dict[str, Any]:
         )
     fields: dict[str, Any] = {}
     for name, what in properties.items():
-        what = _resolve(what, schema)
+        what = resolve(what, schema)
         labels = what.get("enum")
         if isinstance(labels, list) and all(isinstance(x, str) for x in labels):
             fields[name] = tuple(labels)
@@ -206,7 +207,7 @@ def _fields(schema: dict[str, Any]) -> dict[str, Any]:
     return fields
 
 
-def _resolve(what: Any, schema: dict[str, Any]) -> dict[str, Any]:
+def resolve(what: Any, schema: dict[str, Any]) -> dict[str, Any]:
     """Follow one "$ref" into "$defs", as pydantic writes it for an Enum class."""
     reference = what.get("$ref") if isinstance(what, dict) else None
     if isinstance(reference, str):

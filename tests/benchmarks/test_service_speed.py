@@ -35,7 +35,11 @@ from helpers.service.protocol import ChatRequest
 
 KEY = "plant-benchmark"
 CLIENTS, ROUNDS, REQUESTS = 32, 5, 640
-NO_UVLOOP = "import sys; sys.modules['uvloop'] = None"  # as requirements.txt has none
+UVLOOP = """
+import uvicorn
+Config = uvicorn.Config
+uvicorn.Config = lambda app, **options: Config(app, **options | {"loop": "uvloop"})
+"""
 
 
 class Routing(BaseModel):
@@ -103,7 +107,7 @@ def plain_http(base_url: str) -> Callable[[str], bytes]:
 def test_overhead_of_one_order_is_at_most_3_ms(texts):
     model = load_promptable()
     with (
-        service_process(KEY, NO_UVLOOP) as service,
+        service_process(KEY) as service,
         openai.OpenAI(base_url=service.base_url, api_key=KEY) as client,
     ):
         said = {"model": NAME, "instructions": PROMPT, "text_format": Routing}
@@ -232,10 +236,10 @@ def test_throughput_is_no_worse_than_litserve(texts):
     ]
     with ExitStack() as stack:
         start = stack.enter_context
-        ours = start(service_process(KEY, NO_UVLOOP))
+        ours = start(service_process(KEY))
         servers = {"ours": Measured(ours.base_url, ours.process.pid)}
         if find_spec("uvloop"):
-            fast = start(service_process(KEY))
+            fast = start(service_process(KEY, UVLOOP))
             servers["ours with uvloop"] = Measured(fast.base_url, fast.process.pid)
         for name, options in {
             "LitServe": (),

@@ -4,6 +4,8 @@ Absolute times depend on the machine; the ratio of two ways, measured side by si
 hardly does. pytest-benchmark measures both and prints the table.
 """
 
+import gc
+
 import keras
 import numpy as np
 import pytest
@@ -20,7 +22,9 @@ medians: dict[str, float] = {}  # what the benchmarks of this run have measured
 def median_of(name, call, repeats):
     """The median that a benchmark noted; measured here if that did not run."""
     if name not in medians:
+        gc.disable()  # as --benchmark-disable-gc does
         medians[name] = median_seconds(call, repeats)
+        gc.enable()
     return medians[name]
 
 
