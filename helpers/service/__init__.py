@@ -115,7 +115,7 @@ def start(
         app,
         http=Connection,
         ws="none",
-        loop="asyncio",  # the same everywhere: uvloop is no faster here
+        loop="asyncio",  # the same with and without uvloop
         log_level="critical",
         access_log=False,
         timeout_graceful_shutdown=5,

@@ -28,7 +28,7 @@ def build_app(
     models: Models, keys: Keys, audit: Audit, metrics: Metrics, teaching: bool
 ) -> FastAPI:
     """An application in front of some models."""
-    app = FastAPI(title="Local model service of the course", docs_url="/docs")
+    app = FastAPI(title="Model service of the course", redirect_slashes=False)
     app.add_middleware(Gate, keys=keys, audit=audit, metrics=metrics)
     _add_error_handlers(app)
     created = int(time.time())
