@@ -38,7 +38,7 @@ keys.Keys.find, prompt._read, gate.Audit.note = find, read, note
 
 
 def test_nothing_hostile_harms_the_service():
-    report = hostile.run(600, seed=0, patience=1.5)
+    report = hostile.run(600, seed=0, patience=3.0)
     print(report.table(), *report.notes, sep="\n")
     assert not report.problems
     assert sum(map(len, report.outcomes.values())) == 600

@@ -154,7 +154,7 @@ def test_solutions_solve_every_exercise(path):
 def test_repository_names_no_machine_and_no_registry():
     registry = re.compile(r"https?://\S*(pypi|pythonhosted|mirror)", re.I)
     top = "README.md requirements.txt pyproject.toml LICENSE .gitignore .ci .github"
-    top += " helpers tests notebooks data/README.md data/crews.csv"
+    top += " helpers tests notebooks data/README.md data/crews.csv data/prices.csv"
     files = [ROOT / name for name in top.split()]
     files += [path for folder in files if folder.is_dir() for path in folder.rglob("*")]
     kinds = {".py", ".md", ".txt", ".toml", ".yml", ".cfg", ".csv"}
