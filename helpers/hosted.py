@@ -7,6 +7,7 @@ base URL is set (empty counts as unset), the local service of helpers.service an
 import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from helpers.errors import CourseError
 from helpers.promptable import NAME
@@ -68,9 +69,10 @@ def connect() -> Hosted:
     if key and (not key.isascii() or len(key.split()) > 1):
         raise ConnectionProblem("OPENAI_API_KEY is not a key. Copy it anew, complete.")
     settings = {"api_key": key or "none", "base_url": where if url is None else url}
-    client = openai.OpenAI(**settings)
+    clients = _clients(settings)
+    probe = clients[0].with_options(timeout=20, max_retries=0)
     try:
-        offered, api = _offered(client), _api(client)
+        offered, api = _offered(probe), _api(probe)
         if model is None:
             raise ConnectionProblem(
                 f"OPENAI_MODEL is not set. {where} offers: {_some(offered)}."
@@ -91,7 +93,28 @@ def connect() -> Hosted:
             f"Nothing answers at {where}. Start that server, correct OPENAI_BASE_URL, "
             "or unset OPENAI_API_KEY and OPENAI_BASE_URL to use the local service."
         ) from error
-    return Hosted(client, openai.AsyncOpenAI(**settings), model, where, api)
+    except (openai.APIError, ValueError, AttributeError) as error:
+        raise ConnectionProblem(
+            f"What answers at {where} does not speak OpenAI's protocol "
+            f"({type(error).__name__}). Check OPENAI_BASE_URL; most end with /v1."
+        ) from error
+    return Hosted(*clients, model, where, api)
+
+
+def _clients(settings: dict[str, str]) -> "tuple[OpenAI, AsyncOpenAI]":
+    """Both clients; a server on this machine is never asked through a proxy."""
+    import openai
+
+    if urlsplit(settings["base_url"]).hostname not in ("127.0.0.1", "localhost", "::1"):
+        return openai.OpenAI(**settings), openai.AsyncOpenAI(**settings)
+    return (
+        openai.OpenAI(
+            **settings, http_client=openai.DefaultHttpxClient(trust_env=False)
+        ),
+        openai.AsyncOpenAI(
+            **settings, http_client=openai.DefaultAsyncHttpxClient(trust_env=False)
+        ),
+    )
 
 
 def _offered(client: "OpenAI") -> list[str]:
@@ -108,28 +131,27 @@ def _offered(client: "OpenAI") -> list[str]:
 
 def _api(client: "OpenAI") -> str:
     """Whether the server has /responses; an empty request costs nothing."""
+    if _has(client, "/responses"):
+        return "responses"
+    if _has(client, "/chat/completions"):
+        return "chat"
+    raise ConnectionProblem(
+        f"{client.base_url} has neither /responses nor /chat/completions. Most "
+        "base URLs end with /v1: check OPENAI_BASE_URL."
+    )
+
+
+def _has(client: "OpenAI", path: str) -> bool:
+    """Whether a route exists: anything but "not found" and "not allowed" says yes."""
     import openai
 
     try:
-        client.post("/responses", body={}, cast_to=object)
-    except (openai.NotFoundError, openai.PermissionDeniedError):
-        pass
+        client.post(path, body={}, cast_to=object)
     except openai.AuthenticationError:
         raise
-    except openai.APIStatusError:
-        return "responses"
-    else:
-        return "responses"
-    try:
-        client.post("/chat/completions", body={}, cast_to=object)
-    except openai.NotFoundError as error:
-        raise ConnectionProblem(
-            f"{client.base_url} has neither /responses nor /chat/completions. Most "
-            "base URLs end with /v1: check OPENAI_BASE_URL."
-        ) from error
-    except openai.APIStatusError:
-        return "chat"
-    return "chat"
+    except openai.APIStatusError as error:
+        return error.status_code not in (403, 404, 405, 501)
+    return True
 
 
 def _some(names: list[str]) -> str:

@@ -161,4 +161,5 @@ def _save(folder: Path) -> None:
     words = np.frombuffer(json.dumps(list(model._index)).encode(), np.uint8)
     with tempfile.NamedTemporaryFile(dir=folder, delete=False) as file:
         np.savez(file, vocabulary=words, idf=model._idf, axes=model._axes)
+    os.chmod(file.name, 0o644)  # an instructor may prepare it for others
     os.replace(file.name, folder / "axes.npz")

@@ -707,3 +707,42 @@ def test_a_server_with_chat_completions_only(settings):
         found.client.close()
         settings(model="an-alias")  # which names it takes, such a server knows best
         assert hosted.connect().model == "an-alias"
+
+
+def test_a_proxy_never_sees_what_goes_to_this_machine(monkeypatch):
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    for name in ("NO_PROXY", "no_proxy", "OPENAI_API_KEY", "OPENAI_BASE_URL"):
+        monkeypatch.delenv(name, raising=False)
+    found = hosted.connect()
+    assert [model.id for model in found.client.models.list()] == [NAME]
+
+
+@pytest.mark.parametrize("page", ["<html>please log in</html>", "{"])
+def test_a_web_page_is_not_a_model_server(monkeypatch, page):
+    from http.server import BaseHTTPRequestHandler, HTTPServer
+
+    class Page(BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(200)
+            kind = "text/html" if page.startswith("<") else "application/json"
+            self.send_header("content-type", kind)
+            self.send_header("content-length", str(len(page)))
+            self.end_headers()
+            self.wfile.write(page.encode())
+
+        do_POST = do_GET
+
+        def log_message(self, *args):
+            pass
+
+    server = HTTPServer(("127.0.0.1", 0), Page)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    monkeypatch.setenv("OPENAI_BASE_URL", f"http://127.0.0.1:{server.server_port}/v1")
+    monkeypatch.setenv("OPENAI_API_KEY", "any")
+    try:
+        with pytest.raises(hosted.ConnectionProblem, match="does not speak"):
+            hosted.connect()
+    finally:
+        server.shutdown()
+        server.server_close()

@@ -90,6 +90,8 @@ def test_it_abstains_if_it_may(client, router):
         ("lights", {"crew": {"enum": ["engine", "plumber"]}}, "unsupported_schema"),
         ("lights", {"crew": {"enum": []}}, "unsupported_schema"),
         ("lights", {}, "unsupported_schema"),
+        ("lights", {f"f{n}": {"enum": ["a"]} for n in range(21)}, "unsupported_schema"),
+        ("lights", {"crew": {"enum": ["a"] * 50_000}}, "unsupported_schema"),
     ],
 )
 def test_what_it_cannot_do_is_a_400(client, router, text, form, code):
@@ -114,28 +116,34 @@ def test_exchange_of_a_version_drops_no_request(service, client):
     service.models.point("short", "short-1")
     with pytest.raises(InputError, match="point to"):
         service.models.remove("short-1")
-    answers, go_on = [], threading.Event()
+    answers, problems, go_on = [], [], threading.Event()
+    deadline = time.monotonic() + 30
     go_on.set()
 
     def ask():
         while go_on.is_set():
-            answer = client.responses.create(model="short", input="lights")
+            try:
+                answer = client.responses.create(model="short", input="lights")
+            except openai.OpenAIError as error:
+                problems.append(error)
+                return
             answers.append(answer.output_text)
 
     threads = [threading.Thread(target=ask) for _ in range(4)]
     for thread in threads:
         thread.start()
-    while len(answers) < 40:
+    while len(answers) < 40 and time.monotonic() < deadline:
         time.sleep(0.01)
     service.models.add(new)
     service.models.point("short", "short-2")
     service.models.remove("short-1")
     before = len(answers)
-    while len(answers) < before + 40:
+    while len(answers) < before + 40 and time.monotonic() < deadline:
         time.sleep(0.01)
     go_on.clear()
     for thread in threads:
         thread.join()
+    assert not problems and len(answers) >= before + 40
     assert set(answers) == {"electrician"}
     served = {r["model"] for r in service.audit() if r["status"] == 200}
     assert "short" in served
@@ -216,6 +224,11 @@ def test_an_error_of_the_model_reaches_every_caller_and_the_next_batch_works():
         "ValueError",
         "str",
     ]
+
+
+def test_a_model_that_returns_too_little_hangs_nobody():
+    results = asyncio.run(submit_all(Batcher(lambda texts: texts[:1]), "abc"))
+    assert {str(error) for error in results} == {"1 results for 3 texts"}
 
 
 def test_a_caller_that_leaves_costs_nothing():

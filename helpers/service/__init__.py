@@ -12,7 +12,7 @@ import threading
 import time
 from pathlib import Path
 
-from helpers.errors import CourseError
+from helpers.errors import CourseError, InputError
 
 HOST = "127.0.0.1"
 
@@ -36,14 +36,26 @@ class Service:
     @property
     def running(self) -> bool:
         """Whether the service answers."""
-        return self._thread.is_alive() and self._server.started
+        return self.alive and self._server.started
+
+    @property
+    def alive(self) -> bool:
+        """Whether its thread runs."""
+        return self._thread.is_alive()
 
     def audit(self) -> list[dict]:
         """The last requests: time, id, line, route, model, status, tokens; no text."""
         return list(self._audit.entries)
 
     def misbehave(self, line: str, fault: str | None) -> None:
-        """Commit a teaching fault for every request of a line; None ends it."""
+        """Commit a teaching fault for every request of a line; None ends it.
+
+        Raises:
+            InputError: no such line. (A fault that does not exist gets a 400.)
+
+        """
+        if not self.keys.named(line):
+            raise InputError(f"There is no line {line!r}.")
         for entry in self.keys.named(line):
             entry.fault = fault
 
@@ -119,13 +131,14 @@ def start(
         log_level="critical",
         access_log=False,
         timeout_graceful_shutdown=5,
+        limit_concurrency=1000,  # connections; more get a 503
     )
     service = Service(uvicorn.Server(config), models, keys, audit, sock, key)
     patience = time.monotonic() + 10
     while not service.running:
-        if time.monotonic() > patience:
+        if time.monotonic() > patience or not service.alive:
             service.stop()
-            raise CourseError("The service did not start within 10 s. Try again.")
+            raise CourseError("The service did not start. Try again.")
         time.sleep(0.005)
     return service
 
@@ -135,6 +148,8 @@ def _bind(port: int) -> socket.socket:
     sock = socket.socket(proto=socket.IPPROTO_TCP)  # else asyncio leaves Nagle on
     if sys.platform != "win32":  # there it would let two services share a port
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    else:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
     try:
         sock.bind((HOST, port))
         sock.listen(1024)

@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import sys
+import tempfile
 import threading
 from pathlib import Path
 
@@ -42,8 +43,9 @@ def save_key(path: Path, line: str, key: str) -> None:
     saved = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     saved[line] = Keys.digest(key)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-        json.dump(saved, file)
+    with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False) as file:
+        json.dump(saved, file)  # readable for its owner only
+    os.replace(file.name, path)
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -28,7 +28,9 @@ def build_app(
     models: Models, keys: Keys, audit: Audit, metrics: Metrics, teaching: bool
 ) -> FastAPI:
     """An application in front of some models."""
-    app = FastAPI(title="Model service of the course", redirect_slashes=False)
+    app = FastAPI(
+        docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False
+    )
     app.add_middleware(Gate, keys=keys, audit=audit, metrics=metrics)
     _add_error_handlers(app)
     created = int(time.time())

@@ -15,7 +15,8 @@ Predict = Callable[[list[str]], Sequence[Any]]
 class Batcher:
     """Collects texts while the model is busy, then runs them as one batch.
 
-    One thread runs the model; the event loop stays free to read requests.
+    One thread runs the model; the event loop stays free to read requests. An error of
+    the model reaches all callers of the batch: check each text before submitting it.
     """
 
     def __init__(
@@ -76,6 +77,8 @@ class Batcher:
             self.batches.append(len(batch))
             try:
                 results = await loop.run_in_executor(self._thread, self.predict, texts)
+                if len(results) != len(batch):
+                    raise ValueError(f"{len(results)} results for {len(batch)} texts")
             except Exception as error:
                 results = [error] * len(batch)
             for (_, future), result in zip(batch, results, strict=True):
@@ -85,7 +88,3 @@ class Batcher:
                     future.set_exception(result)
                 else:
                     future.set_result(result)
-
-    def close(self) -> None:
-        """End the thread after the batch at work."""
-        self._thread.shutdown(wait=False)

@@ -14,7 +14,7 @@ import numpy as np
 from helpers.errors import InputError
 from helpers.service.batching import Batcher, Predict
 from helpers.service.errors import bad_request
-from helpers.service.prompt import UNSURE, Answer, Ask, pieces, resolve
+from helpers.service.prompt import MAX_FIELDS, UNSURE, Answer, Ask, pieces, resolve
 
 
 class Classifier:
@@ -46,6 +46,7 @@ class Classifier:
         self.name, self.labels, self.minimum = name, list(labels), minimum
         self.batcher = batcher or Batcher(predict)
         self._check = check
+        self._enums = [sorted(self.labels), sorted([*self.labels, UNSURE])]
 
     async def answer(self, ask: Ask) -> Answer:
         """Probabilities for the last user message, in the form that was asked for.
@@ -91,13 +92,17 @@ class Classifier:
     def _fields(self, schema: dict[str, Any]) -> dict[str, list[str] | None]:
         """Each field's enum, or None for a number."""
         properties = schema.get("properties")
+        if not isinstance(properties, dict) or not 1 <= len(properties) <= MAX_FIELDS:
+            raise bad_request(
+                f"The JSON schema must have 1 to {MAX_FIELDS} properties.",
+                "unsupported_schema",
+            )
         fields: dict[str, list[str] | None] = {}
-        for name, what in (properties if isinstance(properties, dict) else {}).items():
+        for name, what in properties.items():
             what = resolve(what, schema)
             allowed = what.get("enum")
-            if isinstance(allowed, list) and set(self.labels) <= {
-                label for label in allowed if isinstance(label, str)
-            } <= {*self.labels, UNSURE}:
+            few = isinstance(allowed, list) and len(allowed) <= len(self.labels) + 1
+            if few and sorted(map(str, allowed)) in self._enums:
                 fields[name] = allowed
             elif what.get("type") == "number" and name in ("confidence", *self.labels):
                 fields[name] = None
@@ -109,8 +114,4 @@ class Classifier:
                     "unsupported_schema",
                     name[:80],
                 )
-        if not fields:
-            raise bad_request(
-                "The JSON schema has no properties.", "unsupported_schema"
-            )
         return fields

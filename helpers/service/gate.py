@@ -107,10 +107,13 @@ class Gate:
 
         try:
             try:
-                if scope["path"].startswith("/v1"):
+                v1 = scope["path"].startswith(
+                    "/v1"
+                )  # the rest needs neither key nor body
+                if v1:
                     state["line"] = line = self._line(scope)
                     extra |= self._limit(line)
-                body = await self._body(scope, receive)
+                body = await self._body(scope, receive) if v1 else b""
                 turn = self._turn if len(body) > LONG else contextlib.nullcontext()
                 async with asyncio.timeout(ANSWER_SECONDS), turn:
                     await self.app(scope, _replay(body, receive), noting_send)

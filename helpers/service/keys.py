@@ -73,6 +73,8 @@ class Keys:
 
     def add(self, name: str, digest: str) -> None:
         """Let a line in whose key has this digest."""
+        if name in ("", "-"):
+            raise InputError(f"A line needs a name, not {name!r}.")
         bucket = Bucket(self.burst, self.per_minute / 60)
         self._lines[digest] = Line(name, bucket)
 

@@ -32,7 +32,8 @@ class PromptableModel:
 
     async def answer(self, ask: Ask) -> Answer:
         """Classify the last user message as the prompt says; see prompt.answer."""
-        if len(ask.instructions) + sum(len(text) for _, text in ask.turns) > LONG:
+        texts = [ask.instructions, *(text for _, text in ask.turns), str(ask.schema)]
+        if sum(map(len, texts)) > LONG:
             return await run_in_threadpool(answer, self.model, ask)
         return answer(self.model, ask)
 

@@ -1,7 +1,7 @@
 """OpenAI's protocol: what requests may hold, and the shapes of answers and events.
 
-Field names and event order follow the types of the openai package. Unknown fields are
-refused, so that a misspelled option does not silently do nothing.
+Field names and event order follow the types of the openai package. At the top level,
+unknown fields are refused, so that a misspelled option does not silently do nothing.
 """
 
 import base64
@@ -44,7 +44,7 @@ class Request(BaseModel):
     user: str | None = None
     metadata: Annotated[dict[str, str] | None, BeforeValidator(_few)] = None
     seed: int | None = None
-    store: bool | None = None  # nothing is ever stored
+    store: bool | None = None  # nothing is written down
     temperature: Literal[0] | None = None  # the answer is always the most likely one
     service_tier: str | None = None
     safety_identifier: str | None = None
