@@ -107,9 +107,8 @@ class Gate:
 
         try:
             try:
-                v1 = scope["path"].startswith(
-                    "/v1"
-                )  # the rest needs neither key nor body
+                # Outside /v1 neither a key nor a body is needed.
+                v1 = scope["path"].startswith("/v1")
                 if v1:
                     state["line"] = line = self._line(scope)
                     extra |= self._limit(line)
