@@ -1,5 +1,6 @@
 """The self-checks of all exercises: each says what is wrong with an answer."""
 
+import warnings
 from collections.abc import Callable
 
 import numpy as np
@@ -41,6 +42,12 @@ def expect(answer: Callable, *given: object, case: str, wanted: object) -> None:
         right = False
     if not right:
         raise NotYet(f"For {case} the answer is {wanted!r}; yours is {got!r:.80}.")
+
+
+def whole(got: object, case: str) -> None:
+    """Raise NotYet for a number that is not an int."""
+    if not isinstance(got, int):
+        raise NotYet(f"For {case} return a whole number (int); yours is {got!r:.40}.")
 
 
 @exercise("01.1", "How much of the exam was in the textbook?")
@@ -291,3 +298,191 @@ def _redact_numbers(answer: Callable) -> None:
         ("SHD0024 oil leak", "SHD0024 oil leak"),
     ]:
         expect(answer, text, case=repr(text), wanted=wanted)
+
+
+@exercise("05.1", "A token bucket")
+def _make_bucket(answer: Callable) -> None:
+    for size, per_second, calls, case in [
+        (2, 1.0, [(0.0, 0.0), (0.0, 0.0), (0.0, 1.0)], "three calls at once, size 2"),
+        (1, 0.5, [(0.0, 0.0), (1.0, 1.0), (2.0, 0.0)], "a token every 2 s, size 1"),
+        (2, 1.0, [(0.0, 0.0), (9.0, 0.0), (9.0, 0.0), (9.0, 1.0)], "a long pause"),
+        (1, 1.0, [(5.0, 0.0), (5.5, 0.5), (5.75, 0.25), (6.0, 0.0)], "refused calls"),
+    ]:
+        take = ask(answer, size, per_second, case=case)
+        if not callable(take):
+            raise NotYet(f"Return a function take(now), not {take!r:.80}.")
+        said = f"{case}: make_bucket({size}, {per_second})"
+        for place, (now, wanted) in enumerate(calls, 1):
+            before = "".join(f", take({time:g})" for time, _ in calls[:place])
+            expect(take, now, case=said + before, wanted=wanted)
+    case = "two buckets"
+    first, second = (ask(answer, 1, 1.0, case=case) for _ in range(2))
+    expect(first, 0.0, case=case, wanted=0.0)
+    expect(second, 0.0, case="two buckets: each line has its own", wanted=0.0)
+
+
+@exercise("05.2", "A percentile without a library")
+def _percentile(answer: Callable) -> None:
+    values = [float(n * 7 % 100) for n in range(100)]
+    for given, wanted, case in [
+        (([3.0, 1.0, 2.0], 50), 2.0, "p50 of 3, 1, 2"),
+        ((values, 99), 98.0, "p99 of 0 to 99 in some order"),
+        ((values, 100), 99.0, "p100 of 0 to 99"),
+        ((values, 0.5), 0.0, "p0.5 of 0 to 99"),
+        (([1.0, 2.0, 3.0, 4.0], 51), 3.0, "p51 of 1 to 4"),
+        (([float(n) for n in range(1, 201)], 99), 198.0, "p99 of 1 to 200"),
+        (([float(n) for n in range(1, 101)], 7), 7.0, "p7 of 1 to 100"),
+        (([5.0], 99), 5.0, "one value"),
+        (([1.0, 1.0, 1.0, 9.0], 75), 1.0, "p75 of 1, 1, 1, 9"),
+    ]:
+        expect(answer, *given, case=case, wanted=wanted)
+    try:
+        got = ask(answer, [], 99, case="no values")
+    except NotYet as error:
+        raise NotYet(f"For no values return math.nan. ({error})") from error
+    if got == got:
+        raise NotYet(f"For no values return nan (math.nan); yours is {got!r:.80}.")
+    kept = [2.0, 1.0]
+    ask(answer, kept, 50, case="p50 of 2, 1")
+    if kept != [2.0, 1.0]:
+        raise NotYet("Your function changes the list it is given: use sorted().")
+
+
+@exercise("05.3", "How long may the queue be?")
+def _longest_queue(answer: Callable) -> None:
+    for given, wanted, case in [
+        ((1, 0.25, 1.0), 3, "one by one, four fit into the patience"),
+        ((8, 0.25, 1.0), 24, "batches of 8"),
+        ((8, 0.25, 1.2), 24, "a patience that is no multiple"),
+        ((8, 0.5, 1.0), 8, "one batch besides the one that runs"),
+        ((8, 0.5, 0.75), 0, "only the running batch fits"),
+        ((8, 0.5, 0.25), 0, "not even one batch fits"),
+    ]:
+        case = f"{case}, longest_queue{given}"
+        expect(answer, *given, case=case, wanted=wanted)
+        whole(answer(*given), case)
+
+
+@exercise("05.4", "How many processes?")
+def _processes_needed(answer: Callable) -> None:
+    for given, wanted, case in [
+        ((100, 400, 0.5), 2, "one and a spare"),
+        ((200, 400, 0.5), 2, "exactly one and a spare"),
+        ((201, 400, 0.5), 3, "a little more than one carries"),
+        ((5000, 400, 0.5), 26, "5,000 requests a second"),
+        ((5000, 400, 1.0), 14, "the same without reserve"),
+        ((0, 400, 0.5), 0, "no requests"),
+    ]:
+        case = f"{case}, processes_needed{given}"
+        expect(answer, *given, case=case, wanted=wanted)
+        whole(answer(*given), case)
+
+
+@exercise("06.1", "Do not look ahead")
+def _causal_attention(answer: Callable) -> None:
+    for words, units in ((4, 8), (6, 5)):
+        _attends_back(answer, words, units)
+
+
+def _attends_back(answer: Callable, words: int, units: int) -> None:
+    """Raise NotYet unless the answer is causal attention for tables of this shape."""
+    random = np.random.default_rng(6)
+    q, k, v = (random.normal(size=(words, units)) for _ in range(3))
+    case = f"{words} words of {units} units"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # nan is judged below
+        got = ask(answer, q.copy(), k.copy(), v.copy(), case=case)
+    if not isinstance(got, tuple) or len(got) != 2:
+        raise NotYet(f"Return two things, result and shares; yours is {got!r:.60}.")
+    wanted = f"({words}, {units}) and ({words}, {words})"
+    shapes = f"{np.shape(got[0])} and {np.shape(got[1])}"
+    if shapes != wanted:
+        raise NotYet(f"For {case} the shapes are {wanted}; yours are {shapes}.")
+    result, share = np.asarray(got[0], float), np.asarray(got[1], float)
+    if np.isnan(share).any():
+        raise NotYet(
+            "There is nan in the shares: is a whole row set to minus infinity? A word "
+            "may look at itself: np.triu(..., k=1)."
+        )
+    if np.triu(share, 1).any():
+        raise NotYet("A word still looks at a later word: a share above the diagonal.")
+    if not np.allclose(share.sum(1), 1):
+        raise NotYet("The rows do not add up to 1: mask before the softmax, not after.")
+    score = np.where(np.tri(words, dtype=bool), q @ k.T / np.sqrt(units), -np.inf)
+    wanted = np.exp(score) / np.exp(score).sum(1, keepdims=True)
+    if not np.allclose(share, wanted):
+        raise NotYet(
+            f"For {case} no word looks ahead, but the shares differ: divide the scores "
+            "by the root of the units."
+        )
+    if not np.allclose(result, wanted @ v):
+        raise NotYet("The shares are right; the result is not shares @ v.")
+
+
+@exercise("06.2", "Count the parameters of a block")
+def _block_parameters(answer: Callable) -> None:
+    for units, inner in [(8, 32), (64, 128), (12288, 49152), (1, 1)]:
+        attend, norms = 4 * units * (units + 1), 2 * 2 * units
+        dense = inner * (units + 1) + units * (inner + 1)
+        case = (
+            f"{units} units and {inner} inside (attention {attend:,}, norms {norms:,}, "
+            f"feed-forward {dense:,})"
+        )
+        expect(answer, units, inner, case=case, wanted=attend + norms + dense)
+        whole(answer(units, inner), case)
+
+
+@exercise("06.3", "Leave out the padding")
+def _masked_mean(answer: Callable) -> None:
+    x = np.arange(12.0).reshape(4, 3)
+    for numbers, wanted, case in [
+        ([5, 7, 0, 0], x[:2].mean(0), "two words and two places of padding"),
+        ([5, 7, 1, 9], x.mean(0), "four words, one of them unknown (1)"),
+        ([3, 0, 0, 0], x[0], "one word"),
+        ([0, 0, 0, 0], np.zeros(3), "padding only"),
+    ]:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the mean of no rows is judged below
+            got = ask(answer, x.copy(), np.array(numbers), case=case)
+        if np.shape(got) != (3,):
+            raise NotYet(f"The shape of the mean is (3,); yours is {np.shape(got)}.")
+        if not np.allclose(got, wanted):
+            raise NotYet(f"For {case} the mean is {wanted.tolist()}; yours is {got}.")
+
+
+@exercise("06.4", "Top-p")
+def _nucleus(answer: Callable) -> None:
+    even = np.full(4, 0.25)
+    for p, top_p, wanted, case in [
+        ([0.1, 0.5, 0.1, 0.3], 0.4, [0, 1, 0, 0], "one token is enough"),
+        ([0.1, 0.5, 0.1, 0.3], 0.7, [0, 0.625, 0, 0.375], "two tokens reach 0.7"),
+        ([0.1, 0.5, 0.1, 0.3], 1.0, [0.1, 0.5, 0.1, 0.3], "top_p 1 keeps all"),
+        (even, 0.5, None, "four equal tokens and top_p 0.5"),
+        ([0.2, 0.8], 0.8, [0, 1], "a sum that reaches top_p exactly"),
+    ]:
+        given = np.array(p)
+        got = ask(answer, given, top_p, case=case)
+        if not np.array_equal(given, p):
+            raise NotYet("The array that was given to your function has been changed.")
+        if np.shape(got) != given.shape:
+            raise NotYet(f"For {case}, return {len(p)} numbers; yours is {got!r:.60}.")
+        if np.isnan(got).any():
+            raise NotYet(
+                f"For {case}, nothing was kept (0 divided by 0): the likeliest token "
+                "always stays."
+            )
+        if not np.isclose(np.sum(got), 1):
+            raise NotYet(
+                f"For {case}, your numbers add up to {np.sum(got):.2f}, not 1."
+            )
+        right = (
+            sorted(got) == [0, 0, 0.5, 0.5]
+            if wanted is None
+            else np.allclose(got, wanted)
+        )
+        if not right:
+            best = "two of them, 0.5 each" if wanted is None else wanted
+            raise NotYet(
+                f"For {case}, nucleus({given.tolist()}, {top_p}) is {best}; yours is "
+                f"{np.asarray(got).tolist()}."
+            )

@@ -33,21 +33,24 @@ def use_style() -> None:
     plt.rcParams.update(STYLE)
 
 
-def show(figure: Figure, alt: str, reading: str) -> None:
+def show(figure: Figure, alt: str, reading: str, measured: bool = False) -> None:
     """Display a figure with its alternative text, and print one line that reads it.
 
     Args:
         figure: what to show.
         alt: what a person who cannot see the figure needs to know of it.
         reading: one sentence on what the figure tells; printed below it.
+        measured: whether it shows measured times. Such a figure is a JPEG, which the
+            notebook tests do not compare; each PNG is compared byte for byte.
 
     """
+    kind, metadata = ("jpeg", None) if measured else ("png", {"Software": None})
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", metadata={"Software": None})
+    figure.savefig(buffer, format=kind, metadata=metadata)
     plt.close(figure)
     display(
-        {"image/png": buffer.getvalue(), "text/plain": f"<figure: {alt}>"},
-        metadata={"image/png": {"alt": alt}},
+        {f"image/{kind}": buffer.getvalue(), "text/plain": f"<figure: {alt}>"},
+        metadata={f"image/{kind}": {"alt": alt}},
         raw=True,
     )
     print(f"Reading: {reading}")

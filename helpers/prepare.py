@@ -22,6 +22,7 @@ CREWS = [
     "undercarriage_drive",
 ]
 LENGTH = 12  # tokens a network reads; the longest cleaned order has fewer
+MAX_CHARACTERS = 1000  # of a text that a model reads
 DUPLICATE_KEY = ["BscStartDate", "Asset", "OriginalShorttext", "PMType", "Cost"]
 
 
@@ -40,6 +41,25 @@ def normalise(text: str) -> str:
     text = text.lower().replace("'", "")
     text = re.sub(r"\b([a-z])/([a-z])\b", r"\1\2", text)
     return " ".join(re.findall(r"[^\W_]+", text))
+
+
+def check_text(text: str) -> str:
+    """Return a text that a model can read.
+
+    Raises:
+        InputError: not a string, or longer than 1,000 characters.
+
+    """
+    if not isinstance(text, str):
+        raise InputError(
+            f"A work order is a string, not {type(text).__name__}: {text!r:.60}."
+        )
+    if len(text) > MAX_CHARACTERS:
+        raise InputError(
+            f"A text of {len(text):,} characters is no short text of a work order; "
+            f"the limit is {MAX_CHARACTERS:,}. It begins {text[:40]!r}."
+        )
+    return text
 
 
 def drop_shifted_rows(raw: pd.DataFrame) -> pd.DataFrame:

@@ -15,10 +15,9 @@ import onnxruntime
 
 from helpers.data import STATE, sha256
 from helpers.errors import InputError, ModelError
-from helpers.prepare import LENGTH, normalise
+from helpers.prepare import LENGTH, check_text, normalise
 
 MODELS = STATE / "models"
-MAX_CHARACTERS = 1000
 BATCH = 512
 
 
@@ -73,17 +72,8 @@ class Router:
             InputError: not a string, or longer than 1,000 characters.
 
         """
-        if not isinstance(text, str):
-            raise InputError(
-                f"A work order is a string, not {type(text).__name__}: {text!r:.60}."
-            )
-        if len(text) > MAX_CHARACTERS:
-            raise InputError(
-                f"A text of {len(text):,} characters is no short text of a work order; "
-                f"the limit is {MAX_CHARACTERS:,}. It begins {text[:40]!r}."
-            )
         numbers: list[int] = []
-        for chunk in text.split():
+        for chunk in check_text(text).split():
             numbers += self._numbers(chunk)
         return numbers[:LENGTH] or [1]
 

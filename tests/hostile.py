@@ -23,10 +23,19 @@ from urllib.parse import urlsplit
 
 import openai
 import psutil
-from service_process import Running, service_process
+from service_process import service_process, written
 
+from helpers import load_router
+from helpers.gpt import FIELDS
+from helpers.gpt import NAME as GPT
 from helpers.promptable import NAME
-from helpers.service.protocol import ChatRequest, EmbeddingsRequest, ResponsesRequest
+from helpers.service.process import ServiceProcess
+from helpers.service.protocol import (
+    ChatRequest,
+    CompletionRequest,
+    EmbeddingsRequest,
+    ResponsesRequest,
+)
 
 MARKER = "marker7f3a"  # in every order text; must not be written down anywhere
 SECRET = "hush51c9"  # in every key, right or wrong; neither must this
@@ -39,6 +48,7 @@ PLAIN = (  # what is no valid HTTP gets a plain text from uvicorn
     b"The head of the request is too large.",
 )
 ENDPOINTS = {
+    "/v1/completions": CompletionRequest,
     "/v1/chat/completions": ChatRequest,
     "/v1/responses": ResponsesRequest,
     "/v1/embeddings": EmbeddingsRequest,
@@ -46,6 +56,8 @@ ENDPOINTS = {
 TEXT = f"{MARKER} replace blown hyd hose on boom"
 LABELS = ["electrical", "hydraulic", "engine"]
 SCHEMA = {"type": "object", "properties": {"crew": {"enum": LABELS}}}
+RECORD = {"type": "object", "properties": dict.fromkeys(FIELDS, {"type": "string"})}
+CLASSIFIER = "crew-lstm"
 
 
 @dataclass
@@ -92,6 +104,8 @@ def body(path: str) -> dict:
     """A correct request to an endpoint."""
     if path.endswith("embeddings"):
         return {"model": NAME, "input": [TEXT, TEXT]}
+    if path == "/v1/completions":
+        return {"model": GPT, "prompt": TEXT}
     if path.endswith("responses"):
         form = {"type": "json_schema", "name": "crew", "schema": SCHEMA}
         return {"model": NAME, "input": TEXT, "text": {"format": form}}
@@ -132,7 +146,7 @@ def post(content: object, path: str = "/v1/chat/completions", **more: object) ->
 
 
 def any_path(rng: random.Random) -> str:
-    """One of the three endpoints that take a body."""
+    """One of the endpoints that take a body."""
     return rng.choice(list(ENDPOINTS))
 
 
@@ -531,6 +545,98 @@ def huge_head(rng, patience):
     return Attack([head(more=lines)], complete=False)
 
 
+EXTREME = {
+    "temperature": [
+        *(-1, 2, 5e-324, 1e-300, 1e-5, 2.0001, 10**400, 1e308),
+        *(float("nan"), float("inf"), "hot"),
+    ],
+    "top_p": [0, 1e-300, 5e-324, 1, 1.0000001, -1, float("nan"), [], True],
+    "n": [0, -1, 8, 9, 128, 10**9, 10**30, 1.5, "2"],
+    "max_tokens": [0, -1, 1, 128, 10**9, 10**400, 0.5, None],
+    "seed": [-1, 2**63, -(2**63), 10**400, 0.5, "x"],
+    "stop": [
+        *("", "\0", "\ud800", "}", "x" * 100, "x" * 900_000, [], ["a"] * 10_000),
+        *(["x" * 100] * 4, [""], [None], {"a": 1}, ["\udfff", '"'], [1] * 10_000),
+        *(['{"system": "' * 8] * 4, ['"'] * 5),
+    ],
+    "logprobs": [True, False, 0, 5, 6, 10**9, -1, "all"],
+    "top_logprobs": [0, 5, 6, 10**9, -1],
+    "include": [["message.output_text.logprobs"] * 9000, ["x"], []],
+    "stream": [True, False, 1],
+    "stream_options": [{"include_usage": True}, {"include_usage": 1}, [], {"x": {}}],
+    **{
+        "echo": [True],
+        "suffix": [MARKER],
+        "best_of": [10**9],
+        "logit_bias": [{"1": 9}],
+    },
+}
+
+
+@kind(10)
+def extreme_options(rng, patience):
+    path = rng.choice(list(ENDPOINTS)[:3])
+    request = body(path) | {"model": GPT}
+    for name in ("response_format", "text"):
+        request.pop(name, None)
+    if path.endswith("chat/completions") and rng.random() < 0.5:
+        form = {"json_schema": {"name": "record", "schema": RECORD}}
+        request["response_format"] = {"type": "json_schema", **form}
+    known = [name for name in EXTREME if name in ENDPOINTS[path].model_fields]
+    for name in rng.sample(
+        rng.choice((known, known, list(EXTREME))), rng.randint(1, 4)
+    ):
+        request[name] = rng.choice(EXTREME[name])
+    return post(json.dumps(request).replace("1" + "0" * 400, "1e309").encode(), path)
+
+
+@kind(6)
+def odd_orders(rng, patience):
+    """Odd, huge, or many texts for the models that read one order."""
+    odd = "".join(rng.choices([*ODD, MARKER, " \u00ad", "zqx " * 60], k=2))
+    odd = rng.choice((odd, odd, MARKER * 99, MARKER * 150, "x" * 1_000_001))
+    model = rng.choice((GPT, CLASSIFIER))
+    path = rng.choice(list(ENDPOINTS)[:3])
+    request = body(path) | {"model": model, "stream": rng.random() < 0.3}
+    if path == "/v1/completions":
+        many = rng.choice(([odd], [[odd]], [1], [odd[:90]] * 8, [odd[:90]] * 9000))
+        request["prompt"] = rng.choice((odd, many))
+    elif path.endswith("responses"):
+        request |= {"input": odd, "text": None}
+    else:
+        request = chat(odd, rng.choice((RECORD, SCHEMA, {}))) | {"model": model}
+        request["messages"] *= 500 if len(odd) < 1000 and rng.random() < 0.2 else 1
+    return post(request, path)
+
+
+@kind(4)
+def other_schemas(rng, patience):
+    """Schemas for the models that fill their own fields only."""
+    wrong = rng.choice(WRONG)
+    string, number = {"type": "string"}, {"type": "number"}
+    fields = RECORD["properties"]
+    properties = rng.choice(
+        [
+            *(fields, fields | {"part": {"enum": ["x"]}}, fields | {"part": wrong}),
+            *(
+                fields | {"more": string},
+                {"part": string},
+                wrong,
+                fields | {"x": wrong},
+            ),
+            *(
+                {"confidence": number},
+                {"crew": {"enum": LABELS}},
+                {"hydraulic": number},
+            ),
+            *({f"f{n}": string for n in range(9000)}, {"part": {"$ref": "#/$defs/a"}}),
+        ]
+    )
+    schema = {"type": "object", "properties": properties, "$defs": {"a": wrong}}
+    model = rng.choice((GPT, CLASSIFIER))
+    return post(chat(TEXT, schema, model=model, stream=rng.random() < 0.3))
+
+
 @kind(4)
 def teaching_faults(rng, patience):
     name = rng.choice(("server_error", "slow", "refusal:2", MARKER, "\xff", "a" * 5000))
@@ -543,8 +649,9 @@ def teaching_faults(rng, patience):
 
 @kind(6)
 def early_leavers(rng, patience):
-    path = rng.choice(("/v1/chat/completions", "/v1/responses"))
-    content = json.dumps(body(path) | {"stream": True}).encode()
+    path = rng.choice(list(ENDPOINTS)[:3])
+    more = {"n": rng.choice((1, 8))} if path == "/v1/completions" else {}
+    content = json.dumps(body(path) | {"stream": rng.random() < 0.8} | more).encode()
     sent = head(path, len(content)) + content
     cut = rng.choice((0, 20, len(sent) - len(content), len(sent) - 9, len(sent)))
     after = rng.choice((0, 1, 300)) if cut == len(sent) else 0
@@ -553,7 +660,7 @@ def early_leavers(rng, patience):
 
 @kind(3)
 def streams(rng, patience):
-    path = rng.choice(("/v1/chat/completions", "/v1/responses"))
+    path = rng.choice(list(ENDPOINTS)[:3])
     attack = post(body(path) | {"stream": True}, path)
     attack.only = 200
     return attack
@@ -736,7 +843,7 @@ def handles(process: psutil.Process) -> int:
     return len(process.net_connections())
 
 
-def ordinary_answer(service: Running) -> str:
+def ordinary_answer(service: ServiceProcess) -> str:
     """What a normal client gets for a normal order."""
     with openai.OpenAI(
         api_key=service.key, base_url=service.base_url, max_retries=0
@@ -766,11 +873,12 @@ def run(
         planted += "\nfrom helpers.service import connection, gate"
         planted += f"\nconnection.PATIENCE = gate.BODY_SECONDS = {patience}"
     patience = patience or 10.0
-    with service_process(KEY, planted) as service:
+    load_router("crew")  # train it once, here
+    with service_process(KEY, planted, "--router", "crew") as service:
         url = urlsplit(service.base_url)
         if ordinary_answer(service) != "hydraulic":
             report.problems.append("wrong answer before the run")
-        process = psutil.Process(service.process.pid)
+        process = psutil.Process(service.pid)
         memory, open_before = process.memory_info().rss, handles(process)
         start = time.perf_counter()
         asyncio.run(send_all(count, seed, patience, (url.hostname, url.port), report))
@@ -794,7 +902,7 @@ def run(
         if code and sys.platform != "win32":  # there it cannot be asked, only killed
             report.problems.append(f"exit code {code}")
         for secret in (MARKER, SECRET):
-            if secret in service.said():
+            if secret in written(service.folder):
                 report.problems.append(f"{secret} was written down")
         errors = (service.folder / "stderr").read_text("utf-8", "replace")
         if errors:

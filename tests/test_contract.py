@@ -12,11 +12,13 @@ import httpx2
 import numpy as np
 import openai
 import pytest
-from openai.types import CreateEmbeddingResponse, Model
+from openai.types import Completion, CreateEmbeddingResponse, Model
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 from openai.types.responses import Response, ResponseStreamEvent
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
+from helpers.gpt import NAME as GPT
+from helpers.gpt import load_gpt
 from helpers.promptable import DIMENSIONS, NAME
 from helpers.service import start
 from helpers.service.faults import HEADER
@@ -198,8 +200,8 @@ def data_lines(text):
 
 
 def test_models(client):
-    (card,) = client(lambda c: c.models.list()).data
-    assert card.id == NAME and card.object == "model"
+    card, other = client(lambda c: c.models.list()).data
+    assert (card.id, other.id, card.object) == (NAME, GPT, "model")
     assert client(lambda c: c.models.retrieve(NAME)) == card
     raw = client(lambda c: c.models.with_raw_response.retrieve(NAME))
     Model.model_validate_json(raw.http_response.content, strict=True)
@@ -459,13 +461,11 @@ REFUSED = {
         responses(extra_body={"temprature": 0}),
         (BAD, "unknown_parameter", "temprature"),
     ),
-    "top_p": (chat(top_p=0.5), (BAD, "unknown_parameter", "top_p")),
     "tools": (responses(tools=[]), (BAD, "unknown_parameter", "tools")),
-    "temperature": (
-        responses(temperature=0.7),
-        (BAD, "invalid_request", "temperature"),
+    "seed of responses": (
+        responses(extra_body={"seed": 1}),
+        (BAD, "unknown_parameter", "seed"),
     ),
-    "n": (chat(n=2), (BAD, "invalid_request", "n")),
     "a number as text": (
         responses(max_output_tokens="5"),
         (BAD, "invalid_request", "max_output_tokens"),
@@ -760,3 +760,365 @@ def test_faults_only_where_they_are_allowed(another, strict_service):
         client(with_fault(responses(), "quota"))
     check(caught.value, BAD, 400, "no_teaching_faults", None)
     assert client(responses()).output_text == SAID
+
+
+# --- workorder-gpt: it draws its answers token by token
+
+
+class Record(BaseModel):
+    system: str
+    part: str
+    action: str
+    failure_mode: str
+
+
+class Wide(Record):
+    comment: str
+
+
+class Choice(Record):
+    part: Literal["Pump", "Hose"]
+
+
+ORDER = "replace blown hyd hose on boom"
+ASKED = {"model": GPT, "temperature": 0}
+MESSAGES = [{"role": "user", "content": ORDER}]
+LOGPROBS = ["message.output_text.logprobs"]
+likely = {  # the options for log probabilities and two likely tokens
+    "completions": {"logprobs": 2},
+    "chat": {"logprobs": True, "top_logprobs": 2},
+    "responses": {"include": LOGPROBS, "top_logprobs": 2},
+}
+
+
+def gpt_completions(**options):
+    body = ASKED | {"prompt": ORDER} | options
+    return lambda c: c.completions.create(**body)
+
+
+def gpt_chat(**options):
+    return chat(**ASKED | {"messages": MESSAGES} | options)
+
+
+def gpt_responses(**options):
+    body = ASKED | {"input": ORDER} | options
+    return lambda c: c.responses.create(**body)
+
+
+GPT_ASK = {
+    "completions": gpt_completions,
+    "chat": gpt_chat,
+    "responses": gpt_responses,
+}
+every_endpoint = pytest.mark.parametrize("endpoint", GPT_ASK)
+with_n = pytest.mark.parametrize("endpoint", ["completions", "chat"])
+
+
+@pytest.fixture(scope="module")
+def gpt():
+    return load_gpt()
+
+
+def told(said):
+    """The text of each answer, whichever endpoint it came by."""
+    if isinstance(said, Response):
+        return [said.output_text]
+    return [c.text if hasattr(c, "text") else c.message.content for c in said.choices]
+
+
+def counts(said):
+    """Tokens read and written."""
+    used = said.usage
+    if isinstance(said, Response):
+        return used.input_tokens, used.output_tokens
+    return used.prompt_tokens, used.completion_tokens
+
+
+def ending(said):
+    if isinstance(said, Response):
+        return "stop" if said.status == "completed" else "length"
+    return said.choices[0].finish_reason
+
+
+def shown(said):
+    """Token, its log probability, and the likeliest tokens: for each token."""
+    if isinstance(said, Response):
+        found = said.output[0].content[0].logprobs
+    elif said.object == "text_completion":
+        p = said.choices[0].logprobs
+        return list(zip(p.tokens, p.token_logprobs, map(dict, p.top_logprobs)))
+    else:
+        found = said.choices[0].logprobs.content
+    for one in found:
+        assert bytes(one.bytes).decode() == one.token
+    likely = [{t.token: t.logprob for t in one.top_logprobs} for one in found]
+    return [(one.token, one.logprob, top) for one, top in zip(found, likely)]
+
+
+@every_endpoint
+def test_gpt_says_what_the_model_says(client, service, gpt, endpoint):
+    steps = list(gpt.generate(ORDER))
+    said = client(GPT_ASK[endpoint](**likely[endpoint]))
+    assert told(said) == ["".join(step.token for step in steps)]
+    assert told(client(GPT_ASK[endpoint]())) == told(said)  # at temperature 0
+    read = len(gpt.tokeniser.encode_text(ORDER))
+    assert counts(said) == (read, len(steps)) and ending(said) == "stop"
+    last = service.audit()[-1]
+    assert (last["model"], last["tokens_read"], last["tokens_written"]) == (
+        *(GPT, read, len(steps)),
+    )
+    for (token, logprob, top), step in zip(shown(said), steps, strict=True):
+        assert token == step.token and logprob <= 0
+        assert logprob == pytest.approx(step.logprob, abs=1e-4)
+        expected = dict(step.top[:2])
+        assert top == pytest.approx(expected, abs=1e-2) and len(top) == 2
+
+
+@with_n
+def test_gpt_sampling(client, gpt, endpoint):
+    ask = GPT_ASK[endpoint]
+    hot = {"temperature": 2, "seed": 7}
+    one, again = (client(ask(**hot)) for _ in range(2))
+    (text,) = told(one)
+    steps = gpt.generate(ORDER, 128, temperature=2, seed=7)
+    assert told(again) == [text] == ["".join(step.token for step in steps)]
+    several = client(ask(**hot, n=8))
+    assert told(several)[0] == text and len(set(told(several))) > 4
+    assert [choice.index for choice in several.choices] == list(range(8))
+    assert counts(several)[0] == counts(one)[0]  # the prompt is read once
+    assert counts(several)[1] > 4 * 8  # the tokens of all answers
+    assert len({*told(client(ask(temperature=2, n=8)))}) > 4  # without a seed
+    assert told(client(ask(temperature=2, top_p=0.01))) == told(client(ask()))
+    assert told(client(ask(temperature=None, seed=3))) == told(
+        client(ask(temperature=1, top_p=1.0, seed=3))
+    )
+
+
+def test_gpt_sampling_in_responses(client):
+    texts = [told(client(gpt_responses(temperature=2)))[0] for _ in range(6)]
+    assert len(set(texts)) > 3
+    cold = told(client(gpt_responses()))
+    assert told(client(gpt_responses(temperature=2, top_p=0.01))) == cold
+
+
+@with_n
+@pytest.mark.parametrize("stop", ['", "action', ["zebra", '"}', '", "part']])
+def test_gpt_stop(client, endpoint, stop):
+    ask = GPT_ASK[endpoint]
+    (whole,) = told(client(ask()))
+    said = client(ask(stop=stop))
+    end = whole.index(stop if isinstance(stop, str) else stop[-1])
+    assert told(said) == [whole[:end]] and ending(said) == "stop"
+    assert streamed(client, endpoint, stop=stop) == told(said)
+
+
+@every_endpoint
+def test_gpt_max_tokens(client, endpoint):
+    name = "max_output_tokens" if endpoint == "responses" else "max_tokens"
+    whole = client(GPT_ASK[endpoint]())
+    said = client(GPT_ASK[endpoint](**{name: 4}))
+    assert ending(said) == "length" and counts(said)[1] == 4
+    assert told(whole)[0].startswith(told(said)[0])
+    assert told(client(GPT_ASK[endpoint](**{name: 10**9}))) == told(whole)
+
+
+def streamed(client, endpoint, **options):
+    """The texts of a streamed answer, put together."""
+    events, _ = client.events(GPT_ASK[endpoint](stream=True, **options))
+    if endpoint == "responses":
+        deltas = [e.delta for e in events if e.type == "response.output_text.delta"]
+        assert len(deltas) > 3
+        return ["".join(deltas)]
+    texts = {}
+    for choice in (choice for chunk in events for choice in chunk.choices):
+        new = choice.text if endpoint == "completions" else choice.delta.content
+        texts.setdefault(choice.index, []).append(new or "")
+    assert all(len(parts) > 2 for parts in texts.values())
+    return ["".join(parts) for parts in texts.values()]
+
+
+@every_endpoint
+def test_gpt_streams_the_same(client, endpoint):
+    options = {} if endpoint == "responses" else {"temperature": 1.5, "seed": 1, "n": 3}
+    assert streamed(client, endpoint, **options) == told(
+        client(GPT_ASK[endpoint](**options))
+    )
+
+
+def test_completion_chunks(client):
+    usage = {"stream_options": {"include_usage": True}}
+    options = {"logprobs": 2, "n": 2, "temperature": 1.5, "seed": 5}
+    chunks, _ = client.events(gpt_completions(stream=True, **usage, **options))
+    whole = client(gpt_completions(**options))
+    *chunks, last = chunks
+    assert last.choices == [] and last.usage == whole.usage
+    assert {(c.id, c.object) for c in chunks} == {(chunks[0].id, "text_completion")}
+    for choice in whole.choices:
+        mine = [c.choices[0] for c in chunks if c.choices[0].index == choice.index]
+        assert [c.finish_reason for c in mine[:-1]] == [None] * (len(mine) - 1)
+        assert mine[-1].finish_reason == choice.finish_reason
+        for name in "tokens", "token_logprobs", "top_logprobs", "text_offset":
+            parts = [value for c in mine for value in getattr(c.logprobs, name)]
+            assert parts == getattr(choice.logprobs, name)
+        offsets, tokens = choice.logprobs.text_offset, choice.logprobs.tokens
+        assert [choice.text[a : a + len(t)] for a, t in zip(offsets, tokens)] == tokens
+
+
+def test_gpt_is_strictly_of_the_published_types(client):
+    texts = {"prompt": [ORDER, "seal leaking"], "n": 2, "logprobs": 0}
+    raw = client(post("/completions", model=GPT, **texts))
+    said = Completion.model_validate_json(raw.content, strict=True)
+    assert len(said.choices) == 4 and all(map(told, [said]))
+    chat = {"model": GPT, "messages": MESSAGES, **likely["chat"]}
+    raw = client(post("/chat/completions", **chat))
+    ChatCompletion.model_validate_json(raw.content, strict=True)
+    raw = client(post("/chat/completions", **chat, stream=True))
+    for chunk in data_lines(raw.text)[:-1]:
+        ChatCompletionChunk.model_validate_json(chunk, strict=True)
+    body = {"model": GPT, "input": ORDER, **likely["responses"]}
+    raw = client(post("/responses", **body))
+    Response.model_validate_json(raw.content, strict=True)
+    raw = client(post("/responses", **body, stream=True))
+    adapter = TypeAdapter(ResponseStreamEvent)
+    events = [adapter.validate_json(d, strict=True) for d in data_lines(raw.text)]
+    assert [e.type for e in events] == ordered("output_text", len(events) - 8)
+    one = [e.logprobs[0].logprob for e in events if e.type.endswith("text.delta")]
+    final = events[-1].response.output[0].content[0].logprobs
+    assert one == [entry.logprob for entry in final] and len(one) > 3
+
+
+def test_gpt_fills_a_schema(client, gpt):
+    asked = ASKED | {"input": ORDER}
+    said = client(lambda c: c.responses.parse(**asked, text_format=Record))
+    assert said.output_parsed.model_dump() == gpt.write_record(ORDER)
+    for seed in range(5):  # at any temperature it is a record
+        hot = {**ASKED, "messages": MESSAGES, "temperature": 2, "seed": seed, "n": 4}
+        said = client(chat_parse(Record, **hot))
+        assert all(choice.message.parsed for choice in said.choices)
+
+
+def test_gpt_stream_helpers(client, gpt):
+    def ask_chat(c):
+        body = ASKED | {"messages": MESSAGES, "logprobs": True}
+        return c.chat.completions.stream(**body, response_format=Record)
+
+    def ask_responses(c):
+        return c.responses.stream(**ASKED, input=ORDER, text_format=Record)
+
+    record = gpt.write_record(ORDER)
+    events, final = client.events(ask_chat, "get_final_completion")
+    deltas = [e.delta for e in events if e.type == "content.delta" and e.delta]
+    (choice,) = final.choices
+    assert len(deltas) > 3 and "".join(deltas) == choice.message.content
+    assert choice.message.parsed.model_dump() == record
+    assert [one.token for one in choice.logprobs.content if one.token] == deltas
+    events, final = client.events(ask_responses, "get_final_response")
+    deltas = [e.delta for e in events if e.type == "response.output_text.delta"]
+    assert final.output_parsed.model_dump() == record and len(deltas) > 3
+
+
+@every_endpoint
+def test_gpt_faults(client, endpoint):
+    ask = GPT_ASK[endpoint]
+    (whole,) = told(client(ask()))
+    said = client(with_fault(ask(), "truncated"))
+    assert ending(said) == "length" and told(said)[0] in whole[:-1]
+    assert told(client(with_fault(ask(), "malformed_json")))[0].endswith("}} ,")
+    broken = (openai.APIConnectionError, httpx2.RemoteProtocolError)  # before 3.14
+    with pytest.raises(broken):
+        client.events(with_fault(ask(stream=True), "dropped_stream"))
+    events, _ = client.events(with_fault(ask(stream=True), "malformed_json"))
+    assert "}} ," in str(events)
+    assert "cannot help" in str(client(with_fault(ask(), "refusal")))
+
+
+def test_completions_of_a_classifying_model(client):
+    """The prompt is the whole prompt, as a single user message would be."""
+    prompt = f"{INSTRUCTIONS}\n{TEXT}"
+    said = client(gpt_completions(model=NAME, prompt=prompt, n=1, top_p=1.0))
+    assert told(said) == [SAID] and said.choices[0].logprobs is None
+
+
+UNSUPPORTED = "unsupported_parameter"
+OPTIONS_REFUSED = {
+    **{
+        f"{name} of a model that does not draw": (ask, (UNSUPPORTED, name))
+        for name, ask in {
+            "temperature": responses(temperature=0.7),
+            "top_p": chat(top_p=0.5),
+            "n": chat(n=2),
+            "stop": chat(stop="x"),
+            "logprobs": chat(logprobs=True),
+            "include": responses(include=LOGPROBS),
+        }.items()
+    },
+    "logprobs of its completions": (
+        gpt_completions(model=NAME, logprobs=0),
+        (UNSUPPORTED, "logprobs"),
+    ),
+    **{
+        f"{name}={value!r:.20}": (ask(**{name: value}), ("invalid_request", name))
+        for ask, name, value in [
+            (gpt_chat, "temperature", 2.1),
+            (gpt_responses, "temperature", -0.1),
+            (gpt_chat, "top_p", 0),
+            (gpt_chat, "n", 9),
+            (gpt_completions, "n", 0),
+            (gpt_completions, "max_tokens", 0),
+            (gpt_chat, "stop", ""),
+            (gpt_chat, "stop", "x" * 101),
+            (gpt_completions, "stop", list("abcde")),
+            (gpt_completions, "logprobs", 6),
+            (gpt_chat, "top_logprobs", 6),
+            (gpt_chat, "top_logprobs", 1),  # without logprobs
+            (gpt_responses, "top_logprobs", 1),
+            (gpt_completions, "prompt", ["x"] * 9),
+            (gpt_completions, "prompt", []),
+        ]
+    },
+    "token numbers": (
+        gpt_completions(prompt=[1, 2]),
+        ("invalid_request", "prompt.0"),
+    ),
+    "other things to include": (
+        gpt_responses(include=["reasoning.encrypted_content"]),
+        ("invalid_request", "include.0"),
+    ),
+    **{
+        name: (gpt_completions(**{name: value}), ("unknown_parameter", name))
+        for name, value in {"echo": True, "suffix": "x", "best_of": 2}.items()
+    },
+    "instructions": (
+        gpt_responses(instructions="Be brief."),
+        ("unsupported_messages", "input"),
+    ),
+    "earlier messages": (
+        gpt_chat(messages=[*MESSAGES, assistant, *MESSAGES]),
+        ("unsupported_messages", "messages"),
+    ),
+    "no order": (gpt_responses(input=[]), ("no_user_message", None)),
+    "a long order": (
+        gpt_completions(prompt="x" * 1001),
+        ("unusable_text", "prompt"),
+    ),
+    "another field": (
+        chat_parse(Wide, **ASKED, messages=MESSAGES),
+        ("unsupported_schema", "comment"),
+    ),
+    "an enum": (
+        chat_parse(Choice, **ASKED, messages=MESSAGES),
+        ("unsupported_schema", "part"),
+    ),
+    "a field missing": (
+        chat_parse(Free, **ASKED, messages=MESSAGES),
+        ("unsupported_schema", "action"),
+    ),
+}
+
+
+@pytest.mark.parametrize("ask", OPTIONS_REFUSED)
+def test_refused_options(client, ask):
+    ask, (code, param) = OPTIONS_REFUSED[ask]
+    with pytest.raises(BAD) as caught:
+        client(ask)
+    check(caught.value, BAD, 400, code, param)

@@ -1,10 +1,12 @@
 """Self-checks of exercises, and the reader's progress."""
 
 import json
+import math
 import os
 import re
 import subprocess
 import sys
+from functools import cache
 
 import numpy as np
 import pytest
@@ -172,7 +174,119 @@ WRONG = {
         (lambda text: re.sub(r"\b\d{7,8}\b", "[NUMBER]", text), "WO28167481"),
         (lambda text: re.sub(r"\d{7,8}", "[NUMBER]", text), "0812345678"),
     ],
+    "05.1": [
+        (lambda size, rate: lambda now: 0.0, "take(0), take(0), take(0) the"),
+        (lambda size, rate: 7, "Return a function take(now)"),
+        (lambda size, rate: bucket(size, rate, top=1e9), "a long pause"),
+        (lambda size, rate: bucket(size, rate, fee=1), "a token every 2 s"),
+        (cache(lambda size, rate: bucket(size, rate)), "a long pause"),
+    ],
+    "05.2": [
+        (lambda values, p: float(np.percentile(values, p)), "p99 of 0 to 99"),
+        (lambda values, p: sorted(values)[int(p * len(values) / 100)], "p99 of 0"),
+        (lambda values, p: rank(values, p, lambda place: round(place)), "p51 of 1"),
+        (lambda values, p: rank(values, p) if values else 0.0, "return nan"),
+        (lambda values, p: rank(values, p) if values else None, "return math.nan"),
+        (lambda v, p: rank(set(v), p) if v else np.nan, "p75 of 1, 1, 1, 9"),
+        (
+            lambda values, p: values.sort() or rank(values, p) if values else np.nan,
+            "changes the list",
+        ),
+        (
+            lambda values, p: sorted(values)[math.ceil(p / 100 * len(values)) - 1],
+            "p7 of 1 to 100",
+        ),
+    ],
+    "05.3": [
+        (lambda size, seconds, patience: int(patience / seconds) * size, "one by one"),
+        (lambda size, seconds, patience: int(patience / seconds) - 1, "batches of 8"),
+        (
+            lambda size, seconds, patience: (int(patience / seconds) - 1) * size,
+            "not even one batch",
+        ),
+    ],
+    "05.4": [
+        (lambda rate, capacity, load: math.ceil(rate / capacity / load), "one and a"),
+        (lambda rate, capacity, load: 2.0, "return a whole number (int); yours is 2.0"),
+        (lambda rate, capacity, load: int(rate / capacity / load) + 2, "exactly one"),
+        (lambda rate, capacity, load: math.ceil(rate / capacity) + 1, "a little more"),
+        (
+            lambda rate, capacity, load: math.ceil(rate / (capacity * load)) + 1,
+            "no requests",
+        ),
+    ],
+    "06.1": [
+        (lambda q, k, v: fixed_size(q, k, v), "For 6 words of 5 units"),
+        (lambda q, k, v: (q, masked(q, k)[0] @ k), "shapes are (4, 8) and (4, 4)"),
+        (lambda q, k, v: masked(q, k)[0] @ v, "Return two things"),
+        (
+            lambda q, k, v: (v, np.exp(q @ k.T) / np.exp(q @ k.T).sum(1)[:, None]),
+            "still looks at a later word",
+        ),
+        (lambda q, k, v: (v, np.tri(4) * masked(q, k, 0)[0]), "do not add up to 1"),
+        (lambda q, k, v: (v, masked(q, k)[0]), "by the root of the units"),
+        (lambda q, k, v: (v, masked(q / 8**0.5, k)[0]), "not shares @ v"),
+        (lambda q, k, v: (v, np.full((4, 4), np.nan)), "There is nan"),
+    ],
+    "06.2": [
+        (
+            lambda units, inner: (
+                4.0 * units * (units + 1) + (2 * inner + 5) * units + inner
+            ),
+            "return a whole number (int)",
+        ),
+        (lambda units, inner: 4 * units * units + 2 * units * inner, "attention 288"),
+        (
+            lambda units, inner: (
+                4 * units * (units + 1) + 2 * units * inner + units + inner + 2 * units
+            ),
+            "norms 32",
+        ),
+    ],
+    "06.3": [
+        (lambda x, numbers: x.mean(0), "two words and two places of padding"),
+        (lambda x, numbers: x[numbers > 1].mean(0), "unknown (1)"),
+        (lambda x, numbers: x[numbers > 0].mean(0), "padding only"),
+        (lambda x, numbers: x[numbers > 0].mean(), "The shape of the mean is (3,)"),
+    ],
+    "06.4": [
+        (lambda p, top_p: p, "one token is enough"),
+        (lambda p, top_p: p * 0 / 0, "the likeliest token always stays"),
+        (lambda p, top_p: np.where(p >= p.max(), p, 0), "add up to 0.50, not 1"),
+        (lambda p, top_p: np.where(p >= p.max(), 1.0, 0), "two tokens reach 0.7"),
+        (lambda p, top_p: [1.0], "return 4 numbers"),
+        (lambda p, top_p: np.divide(p, 2, out=p), "has been changed"),
+    ],
 }
+
+
+def bucket(size, per_second, top=None, fee=0):
+    """A token bucket that may overflow, or charge for refused calls."""
+    state = {"level": size, "last": None}
+
+    def take(now):
+        past = 0 if state["last"] is None else now - state["last"]
+        level = min(top or size, state["level"] + past * per_second)
+        state.update(level=level - (1 if level >= 1 else fee), last=now)
+        return 0.0 if level >= 1 else (1 - level) / per_second
+
+    return take
+
+
+def rank(values, p, place=math.ceil):
+    return sorted(values)[max(1, place(p * len(values) / 100)) - 1]
+
+
+def fixed_size(q, k, v):
+    """Causal attention that was written for 4 words of 8 units only."""
+    share = masked(q / 8**0.5, k)[0]
+    return share @ v, share
+
+
+def masked(q, k, low=-np.inf):
+    """Softmax of q @ k.T with later words set to low, in a tuple."""
+    score = np.where(np.tri(len(q), dtype=bool), q @ k.T, low)
+    return (np.exp(score) / np.exp(score).sum(1, keepdims=True),)
 
 
 def test_every_exercise_has_wrong_answers_here():
@@ -235,7 +349,7 @@ def test_progress_survives_a_restart(own_progress):
     run = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, env=environment
     )
-    assert run.stdout.strip() == "[1, 0, 0, 0]", run.stderr
+    assert run.stdout.strip() == "[1, 0, 0, 0, 0, 0]", run.stderr
 
 
 DAMAGED = ["", "{", "[]", '{"done": 1}', "null", '{"solved": null}', '{"solved": [1]}']

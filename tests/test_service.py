@@ -13,6 +13,8 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from types import SimpleNamespace
 
 import httpx2
@@ -31,10 +33,12 @@ from strict_nbval import ROOT
 
 from helpers import CREWS, hosted, load_orders, normalise, promptable
 from helpers.errors import CourseError, InputError, ModelError
+from helpers.gpt import NAME as GPT
 from helpers.promptable import DIMENSIONS, NAME, Task, grams, load_promptable
 from helpers.service import Service, _bind, gate, keys, start
 from helpers.service.__main__ import load_keys
 from helpers.service.faults import HEADER
+from helpers.service.models import Models
 from helpers.service.prompt import Ask, answer
 from helpers.service.protocol import new_id
 
@@ -366,7 +370,7 @@ def test_metrics_count(service):
 
 def test_health_needs_no_key(service):
     said = get(service, "/health")
-    assert said.json() == {"status": "ok", "models": [NAME]}
+    assert said.json() == {"status": "ok", "models": [NAME, GPT]}
     assert (
         said.headers["x-request-id"] != get(service, "/health").headers["x-request-id"]
     )
@@ -387,10 +391,10 @@ def test_a_failing_model_is_a_500_with_an_id(monkeypatch, model):
 
 
 def test_slow_answers_and_slow_requests_end(monkeypatch, service):
-    monkeypatch.setattr(gate, "ANSWER_SECONDS", 0.1)
-    service.misbehave("notebook", "slow")
     body = {"model": NAME, "instructions": INSTRUCTIONS, "input": "oil leak"}
-    said = get(service, "/v1/responses", service.key, method="POST", json=body)
+    with start(answer_seconds=0.1, faults=True) as short:
+        short.misbehave("notebook", "slow")
+        said = get(short, "/v1/responses", short.key, method="POST", json=body)
     assert (said.status_code, said.json()["error"]["code"]) == (504, "timeout")
     monkeypatch.setattr(gate, "BODY_SECONDS", 0.1)
     with socket.create_connection(("127.0.0.1", service.port), 10) as sock:
@@ -399,7 +403,35 @@ def test_slow_answers_and_slow_requests_end(monkeypatch, service):
         assert sock.recv(4096).startswith(b"HTTP/1.1 408 ")
 
 
+def test_too_many_at_a_time_are_refused_in_the_usual_shape(monkeypatch):
+    monkeypatch.setattr(gate, "MAX_INSIDE", 2)
+    body = {"model": NAME, "instructions": INSTRUCTIONS, "input": "oil leak"}
+    with start(faults=True) as service, ThreadPoolExecutor(8) as pool:
+        service.misbehave("notebook", "distant")
+        asked = [
+            pool.submit(
+                get, service, "/v1/responses", service.key, method="POST", json=body
+            )
+            for _ in range(8)
+        ]
+        statuses = [one.result().status_code for one in asked]
+        assert set(statuses) == {200, 503} and statuses.count(200) >= 2
+        refused = next(one.result() for one in asked if one.result().status_code == 503)
+        assert refused.json()["error"]["code"] == "overloaded"
+        assert refused.headers["retry-after"] == "1"
+        assert get(service, "/health").status_code == 200
+
+
 # --- starting and stopping in a notebook
+
+
+def test_a_draining_service_is_not_ready_but_alive_and_answers():
+    with start() as service:
+        assert get(service, "/ready").json() == {"status": "ready"}
+        service.drain()
+        assert get(service, "/ready").status_code == 503
+        assert get(service, "/health").status_code == 200
+        assert get(service, "/v1/models", service.key).status_code == 200
 
 
 def test_a_busy_port(service):
@@ -468,12 +500,17 @@ class Foreground:
             cwd=ROOT,
         )
         self.printed = ""
-        while "shown once" not in self.printed and "lost it?" not in self.printed:
+        while "hash is kept" not in self.printed and "lost it?" not in self.printed:
             line = self.process.stdout.readline()
             if not line:
                 break
             self.printed += line
         self.settings = dict(re.findall(r"(OPENAI_\w+)='([^']+)'", self.printed))
+        if found := re.search(r"OPENAI_API_KEY: it is in (.+)", self.printed):
+            file = Path(found[1])
+            assert file.stat().st_mode & 0o077 == 0
+            self.settings["OPENAI_API_KEY"] = file.read_text(encoding="utf-8")
+            file.unlink()  # handed over
 
     def end(self, number=None):
         """Exit code, and what was printed since."""
@@ -542,7 +579,7 @@ def test_command_line(foreground, tmp_path):
     saved = (tmp_path / "service_keys.json").read_text()
     noted = (tmp_path / "service_audit.jsonl").read_text()
     for one in key, third.settings["OPENAI_API_KEY"]:
-        assert one not in saved and one not in noted
+        assert one not in saved + noted + first.printed + third.printed
     assert "oil leak" not in noted and len(noted.splitlines()) == 4
     assert (tmp_path / "service_keys.json").stat().st_mode & 0o077 == 0
     print(f"ready and answered after {seconds:.2f} s, {used:.2f} s of them computing")
@@ -605,7 +642,7 @@ def test_without_settings_the_local_service_answers(settings):
     )
     assert said.output_text == "hydraulic"
     models = asyncio.run(names(found.async_client))
-    assert models == [NAME]
+    assert models == [NAME, GPT]
     settings(api_key="", base_url=" ", model="")  # empty is unset
     assert hosted.connect().client.base_url == found.client.base_url  # the same one
     local.stop()
@@ -694,7 +731,7 @@ def test_a_server_with_chat_completions_only(settings):
         return {"object": "list", "data": [card]}
 
     server = uvicorn.Server(uvicorn.Config(app, log_level="critical"))
-    with Service(server, None, None, gate.Audit(None), _bind(0), "") as other:
+    with Service(server, Models(), None, gate.Audit(None), _bind(0), "") as other:
         settings(base_url=other.base_url, model="small")  # without a key, too
         found = hosted.connect()
         assert (found.where, found.model, found.api) == (
@@ -715,7 +752,7 @@ def test_a_proxy_never_sees_what_goes_to_this_machine(monkeypatch):
     for name in ("NO_PROXY", "no_proxy", "OPENAI_API_KEY", "OPENAI_BASE_URL"):
         monkeypatch.delenv(name, raising=False)
     found = hosted.connect()
-    assert [model.id for model in found.client.models.list()] == [NAME]
+    assert [model.id for model in found.client.models.list()] == [NAME, GPT]
 
 
 @pytest.mark.parametrize("page", ["<html>please log in</html>", "{"])

@@ -1,21 +1,26 @@
 """Models that are registered: names, versions, batches, and the reader's classifier."""
 
 import asyncio
+import http.client
+import json
 import threading
 import time
 from typing import Literal
 
+import httpx2
 import numpy as np
 import openai
 import pytest
 from pydantic import BaseModel, create_model
 
 from helpers import InputError, load_router
+from helpers.gpt import Step
 from helpers.service import start
 from helpers.service.batching import Batcher
 from helpers.service.classifier import Classifier
 from helpers.service.errors import ServiceError
 from helpers.service.models import Models
+from helpers.service.prompt import Answer
 
 LABELS = ["fitter", "electrician"]
 
@@ -77,6 +82,11 @@ def test_it_abstains_if_it_may(client, router):
     assert said(client, "crew-lstm", "zzz qqq", MustAnswer).crew in router.labels
     plain = client.responses.create(model="crew-lstm", input="two lights u/s")
     assert plain.output_text == "electrical"
+    prompts = ["two lights u/s", "zzz"]
+    several = client.completions.create(model="crew-lstm", prompt=prompts)
+    assert [choice.text for choice in several.choices] == ["electrical", "unsure"]
+    with pytest.raises(openai.BadRequestError, match="likeliest answer: n would"):
+        client.completions.create(model="crew-lstm", prompt=prompts, n=2)
     assert client.responses.create(model="crew-lstm", input="zzz").output_text == (
         "unsure"
     )
@@ -146,7 +156,7 @@ def test_exchange_of_a_version_drops_no_request(service, client):
     assert not problems and len(answers) >= before + 40
     assert set(answers) == {"electrician"}
     served = {r["model"] for r in service.audit() if r["status"] == 200}
-    assert "short" in served
+    assert {"short-1", "short-2"} <= served and "short" not in served
     assert sum(old.batcher.batches) > 0 and sum(new.batcher.batches) > 0
     with pytest.raises(openai.NotFoundError, match="short-2"):
         client.responses.create(model="short-1", input="lights")
@@ -248,3 +258,107 @@ def test_a_caller_that_leaves_costs_nothing():
     seen = []
     asyncio.run(leave(Batcher(slow, size=4)))
     assert seen == ["busy", "stays"]
+
+
+# --- a model that writes token by token
+
+
+class Watched:
+    """Writes many tokens, and counts those that it has computed."""
+
+    name, samples = "watched", True
+
+    def __init__(self, count):
+        self.count, self.computed = count, 0
+        self.seen = threading.Event()  # the client has the first token
+        self.in_time = None  # whether it had it before the last one was computed
+
+    async def answer(self, ask):
+        return Answer(self._steps(), 1)
+
+    def _steps(self):
+        for number in range(self.count - 1):
+            self.computed += 1
+            yield Step(f"{number} ", -0.1, ())
+        self.in_time = self.seen.wait(5)
+        self.computed += 1
+        yield Step("end", -0.1, (), "stop")
+
+
+@pytest.fixture
+def watched(service):
+    models = []
+
+    def offer(count):
+        models.append(Watched(count))
+        service.models.add(models[0])
+        return models[0]
+
+    yield offer
+    service.models.remove("watched")
+
+
+MESSAGES = [{"role": "user", "content": "seal leaking"}]
+ENDPOINTS = {
+    "/completions": {"prompt": "seal leaking"},
+    "/chat/completions": {"messages": MESSAGES},
+    "/responses": {"input": "seal leaking"},
+}
+
+
+@pytest.fixture
+def begin(service):
+    """Send a request, and return the connection before its answer is read."""
+    connections = []
+
+    def send(path, **options):
+        body = json.dumps({"model": "watched", **ENDPOINTS[path], **options})
+        headers = {"Authorization": f"Bearer {service.key}"}
+        headers["Content-Type"] = "application/json"
+        connection = http.client.HTTPConnection("127.0.0.1", service.port, timeout=20)
+        connections.append(connection)
+        connection.request("POST", f"/v1{path}", body, headers)
+        return connection
+
+    yield send
+    for connection in connections:
+        connection.close()
+
+
+@pytest.mark.parametrize("path", ENDPOINTS)
+def test_a_token_is_sent_before_the_last_is_computed(watched, begin, path):
+    model = watched(2)
+    answer = begin(path, stream=True).getresponse()
+    received = b""
+    while b'"0 "' not in received:
+        received += answer.read1()
+    assert model.computed == 1
+    model.seen.set()
+    received += answer.read()
+    assert b'"end"' in received and model.in_time and model.computed == 2
+
+
+def still(model):
+    """Wait until a model computes no more; how many tokens it has written."""
+    before, deadline = None, time.monotonic() + 10
+    while before != model.computed and time.monotonic() < deadline:
+        before = model.computed
+        time.sleep(0.2)
+    return before
+
+
+@pytest.mark.parametrize("stream", [True, False])
+def test_a_client_that_leaves_stops_the_writing(service, watched, begin, stream):
+    model = watched(10**9)
+    connection = begin("/chat/completions", stream=stream)
+    while model.computed < 100:
+        time.sleep(0.001)
+    start = time.perf_counter()
+    assert httpx2.get(f"http://127.0.0.1:{service.port}/health").status_code == 200
+    assert time.perf_counter() - start < 1  # others are served in the meantime
+    connection.close()
+    written = still(model)
+    assert written < 10**9 and model.in_time is None
+    entry = service.audit()[-1]
+    assert entry["tokens_written"] == written
+    assert entry["status"] == (200 if stream else 499)

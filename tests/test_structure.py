@@ -1,16 +1,18 @@
 """What every notebook must have: read from the files, nothing is executed."""
 
 import base64
+import io
 import json
 import re
-import struct
 
 import pytest
+from PIL import Image
 from strict_nbval import NOTEBOOKS, ROOT
 
 CHAPTERS = [path for path in NOTEBOOKS if path.parent.name == "notebooks"]
 SOLUTIONS = [path for path in NOTEBOOKS if path.parent.name == "solutions"]
 MACHINE_PATH = re.compile(r"/root/|/home/|/work/|/tmp/|/var/folders/|[A-Z]:\\\\?Users")
+MEASURED_FIGURES = {"05_serving.ipynb": 3}  # JPEG: times differ with each run
 KEY = re.compile(r"\bsk-[A-Za-z0-9_-]{16,}")
 
 
@@ -39,7 +41,8 @@ def name(path):
 
 
 def test_there_are_chapters_and_solutions():
-    assert [path.name[:2] for path in CHAPTERS] == ["00", "01", "02", "03", "04"]
+    numbers = [path.name[:2] for path in CHAPTERS]
+    assert numbers == ["00", "01", "02", "03", "04", "05", "06"]
     wanted = {path.name for path in CHAPTERS} - {"00_start_here.ipynb"}
     assert {path.name for path in SOLUTIONS} == wanted
 
@@ -74,25 +77,28 @@ class TestEveryNotebook:
             lines = source.splitlines()
             assert len(lines) <= 25, lines[:2]
             assert max(map(len, lines), default=0) <= 88, max(lines, key=len)
-        assert path.stat().st_size < 400_000
+        assert path.stat().st_size < 450_000
 
     def test_helpers_is_the_first_import(self, path):
         first = next(s for s in code(path) if "import " in s)
         assert first.lstrip().startswith("import helpers")
 
     def test_figures_carry_text(self, path):
+        not_compared = 0
         for cell in cells_of(path, "code"):
             for output in cell["outputs"]:
-                image = output.get("data", {}).get("image/png")
-                if image is None:
-                    continue
-                assert len(output["metadata"]["image/png"]["alt"]) > 20
-                following = [text_of(o.get("text")) for o in cell["outputs"]]
-                assert any(text.startswith("Reading: ") for text in following)
-                width, height = struct.unpack(
-                    ">II", base64.b64decode(text_of(image))[16:24]
-                )
-                assert width <= 1000 and height <= 700
+                for kind in ("image/png", "image/jpeg"):
+                    image = output.get("data", {}).get(kind)
+                    if image is None:
+                        continue
+                    not_compared += kind == "image/jpeg"
+                    assert len(output["metadata"][kind]["alt"]) > 20
+                    following = [text_of(o.get("text")) for o in cell["outputs"]]
+                    assert any(text.startswith("Reading: ") for text in following)
+                    data = io.BytesIO(base64.b64decode(text_of(image)))
+                    width, height = Image.open(data).size
+                    assert width <= 1000 and height <= 700
+        assert not_compared == MEASURED_FIGURES.get(name(path), 0)
 
     def test_links_lead_somewhere(self, path):
         for target in re.findall(r"\]\(([^)#]+)\)", prose(path)):
@@ -157,10 +163,11 @@ def test_repository_names_no_machine_and_no_registry():
     top += " helpers tests notebooks data/README.md data/crews.csv data/prices.csv"
     files = [ROOT / name for name in top.split()]
     files += [path for folder in files if folder.is_dir() for path in folder.rglob("*")]
-    kinds = {".py", ".md", ".txt", ".toml", ".yml", ".cfg", ".csv"}
+    kinds = {".py", ".md", ".txt", ".toml", ".yml", ".cfg", ".csv", ".service"}
+    names = ("LICENSE", ".gitignore", "run", "Containerfile")
     checked = 0
     for path in files:
-        texts = path.suffix in kinds or path.name in ("LICENSE", ".gitignore", "run")
+        texts = path.suffix in kinds or path.name in names
         if not path.is_file() or not texts or path.name == "test_structure.py":
             continue
         text = path.read_text(encoding="utf-8")

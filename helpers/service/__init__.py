@@ -10,9 +10,14 @@ import socket
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from helpers.errors import CourseError, InputError
+
+if TYPE_CHECKING:
+    from helpers.service.models import Served
 
 HOST = "127.0.0.1"
 
@@ -59,13 +64,22 @@ class Service:
         for entry in self.keys.named(line):
             entry.fault = fault
 
+    def drain(self) -> None:
+        """Ask for no new requests: /ready says 503; what still comes is answered."""
+        self.models.draining = True
+
     def stop(self, seconds: float = 5.0) -> None:
-        """Finish what is in flight, close the port, and end the thread."""
+        """Finish what is in flight, for so many seconds, close the port, and end.
+
+        Behind a proxy, call drain() first and wait until it has looked at /ready.
+        """
+        self.drain()
+        self._server.config.timeout_graceful_shutdown = seconds
         self._server.should_exit = True
-        self._thread.join(seconds)
+        self._thread.join(seconds + 2)
         if self._thread.is_alive():
             self._server.force_exit = True
-            self._thread.join(seconds)
+            self._thread.join(5)
         self._audit.close()
         atexit.unregister(self.stop)
 
@@ -87,6 +101,8 @@ def start(
     burst: int = 10_000,
     faults: bool = False,
     audit_file: Path | None = None,
+    answer_seconds: float = 60.0,
+    more: Sequence["Served"] = (),
 ) -> Service:
     """Start the service in a thread and wait until it answers.
 
@@ -98,6 +114,8 @@ def start(
         burst: requests a line may send at once.
         faults: whether requests may ask for deliberate faults (see service/faults.py).
         audit_file: where the audit log goes; by default it is kept in memory.
+        answer_seconds: after which a request gets error 504 instead of an answer.
+        more: models to offer from the beginning, besides the course's own.
 
     Raises:
         CourseError: the port is in use, or the service does not start.
@@ -105,21 +123,26 @@ def start(
     """
     import uvicorn
 
+    from helpers.gpt import load_gpt
     from helpers.promptable import load_promptable
     from helpers.service.app import build_app
     from helpers.service.connection import Connection
     from helpers.service.gate import Audit, Metrics
+    from helpers.service.gpt import GptModel
     from helpers.service.keys import Keys
     from helpers.service.models import Models, PromptableModel
 
+    _allow_files()
     sock = _bind(port)
     try:
         if keys is None:
             keys = Keys(per_minute, burst)
             key = keys.new("notebook")
         audit = Audit(audit_file)
-        models = Models(PromptableModel(load_promptable()))
-        app = build_app(models, keys, audit, Metrics(), faults)
+        models = Models(PromptableModel(load_promptable()), GptModel(load_gpt()))
+        for model in more:
+            models.add(model)
+        app = build_app(models, keys, audit, Metrics(), faults, answer_seconds)
     except BaseException:
         sock.close()
         raise
@@ -130,8 +153,6 @@ def start(
         loop="asyncio",  # the same with and without uvloop
         log_level="critical",
         access_log=False,
-        timeout_graceful_shutdown=5,
-        limit_concurrency=1000,  # connections; more get a 503
     )
     service = Service(uvicorn.Server(config), models, keys, audit, sock, key)
     patience = time.monotonic() + 10
@@ -141,6 +162,18 @@ def start(
             raise CourseError("The service did not start. Try again.")
         time.sleep(0.005)
     return service
+
+
+def _allow_files(wanted: int = 4096) -> None:
+    """Let this process have 1,000 connections open; macOS allows 256 files at first."""
+    if sys.platform != "win32":
+        import resource
+
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        if hard != resource.RLIM_INFINITY:
+            wanted = min(wanted, hard)
+        if soft != resource.RLIM_INFINITY and soft < wanted:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _bind(port: int) -> socket.socket:

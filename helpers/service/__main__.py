@@ -4,19 +4,23 @@ import argparse
 import gc
 import json
 import os
+import re
 import signal
 import sys
 import tempfile
 import threading
 from pathlib import Path
 
+import psutil
+
 from helpers.data import STATE
 from helpers.errors import CourseError
 from helpers.promptable import NAME
 from helpers.service import start
+from helpers.service.classifier import classifier_of
 from helpers.service.keys import Keys
 
-KEYS_FILE = STATE / "service_keys.json"
+STOP_SECONDS = 15.0  # for what is in flight
 
 
 def load_keys(path: Path, line: str, per_minute: int, burst: int) -> tuple[Keys, str]:
@@ -48,55 +52,99 @@ def save_key(path: Path, line: str, key: str) -> None:
     os.replace(file.name, path)
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Serve until Ctrl-C or SIGTERM; return the exit code."""
+def write_key(folder: Path, line: str, key: str) -> Path:
+    """Write a new key to a file that only its owner can read."""
+    path = folder / f"{re.sub(r'[^A-Za-z0-9_-]', '_', line)}.key"
+    path.unlink(missing_ok=True)
+    with os.fdopen(
+        os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w"
+    ) as f:
+        f.write(key)
+    return path
+
+
+def parser() -> argparse.ArgumentParser:
+    """The options of the command."""
     parser = argparse.ArgumentParser("python -m helpers.service", description=__doc__)
     parser.add_argument("--port", type=int, default=0, help="0 takes a free one")
     parser.add_argument("--line", default="line-1", help="the line that gets a key")
     parser.add_argument("--per-minute", type=int, default=6000, metavar="N")
     parser.add_argument("--burst", type=int, default=600, metavar="N")
+    parser.add_argument(
+        "--router",
+        action="append",
+        default=[],
+        choices=("crew", "electrician"),
+        help="also serve this network of chapter 02, as NAME-lstm",
+    )
+    parser.add_argument(
+        "--folder",
+        type=Path,
+        default=STATE,
+        help="where the hashes of the keys and the audit log are kept",
+    )
+    parser.add_argument(
+        "--parent", type=int, metavar="PID", help="end when this process is gone"
+    )
     parser.add_argument("--faults", action="store_true", help="allow teaching faults")
-    options = parser.parse_args(arguments)
+    return parser
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Serve until Ctrl-C or SIGTERM; return the exit code."""
+    options = parser().parse_args(arguments)
+    keys_file = options.folder / "service_keys.json"
+    audit_file = options.folder / "service_audit.jsonl"
     stopped = threading.Event()
     for name in (signal.SIGINT, signal.SIGTERM):
         signal.signal(name, lambda *_: stopped.set())
     try:
         keys, key = load_keys(
-            KEYS_FILE, options.line, options.per_minute, options.burst
+            keys_file, options.line, options.per_minute, options.burst
         )
         service = start(
             options.port,
+            more=[classifier_of(name) for name in options.router],
             keys=keys,
             key=key,
             faults=options.faults,
-            audit_file=STATE / "service_audit.jsonl",
+            audit_file=audit_file,
         )
         if key:
-            save_key(KEYS_FILE, options.line, key)
+            save_key(keys_file, options.line, key)
     except CourseError as error:
         print(error, file=sys.stderr)
         return 1
     except OSError as error:
-        print(f"{error}. {STATE} must be a folder you can write to.", file=sys.stderr)
+        print(
+            f"{error}. {options.folder} must be a folder you can write to.",
+            file=sys.stderr,
+        )
         return 1
     with service:
         print(f"Model service on {service.base_url} (Ctrl-C stops it)")
-        print(f"Audit log, without texts: {STATE / 'service_audit.jsonl'}")
+        print(f"Audit log, without texts: {audit_file}")
         print("\nFor the notebooks, in another terminal, before `jupyter lab`:")
         say = "$env:{}='{}'" if sys.platform == "win32" else "export {}='{}'"
         print("  " + say.format("OPENAI_BASE_URL", service.base_url))
         print("  " + say.format("OPENAI_MODEL", NAME))
-        if key:
+        if key and sys.stdout.isatty():
             print("  " + say.format("OPENAI_API_KEY", key))
             print(f"\nThis key of {options.line} is shown once; only its hash is kept.")
+        elif key:  # what is printed goes to some log, and stays there
+            path = write_key(options.folder, options.line, key)
+            print(f"  OPENAI_API_KEY: it is in {path}")
+            print("  (hand it over and delete that file; only its hash is kept)")
         else:
             print(f"  OPENAI_API_KEY: the key that {options.line} got the first time")
-            print(f"  (lost it? Delete {KEYS_FILE}, or use --line with a new name)")
+            print(f"  (lost it? Delete {keys_file}, or use --line with a new name)")
         sys.stdout.flush()
         gc.collect()
         gc.freeze()  # else the libraries are searched for garbage: pauses of 100 ms
         while not stopped.wait(0.2) and service.running:
-            pass
+            if options.parent and not psutil.pid_exists(options.parent):
+                break
+        service.stop(STOP_SECONDS)
     print("Stopped.")
     return 0
 

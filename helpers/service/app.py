@@ -2,6 +2,8 @@
 
 import asyncio
 import time
+from collections.abc import AsyncIterator, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
@@ -11,27 +13,37 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
+from helpers.gpt import Step
 from helpers.promptable import DIMENSIONS, NAME
 from helpers.service import faults, protocol
 from helpers.service.errors import ServiceError, bad_request
 from helpers.service.gate import Audit, Gate, Metrics
 from helpers.service.keys import Keys
 from helpers.service.models import Models
-from helpers.service.prompt import Answer, Ask, pieces
+from helpers.service.prompt import Answer, pieces
 from helpers.service.protocol import JsonResponse
 
 MAX_TEXTS = 2048  # in one embeddings request
-KINDS = ("str", "list[str]", "list[Message]", "list[Part]")  # pydantic names them
+KINDS = (  # pydantic names them
+    *("str", "list[str]", "list[Message]", "list[Part]"),
+    *("constrained-str", "list[constrained-str]"),
+)
 
 
 def build_app(
-    models: Models, keys: Keys, audit: Audit, metrics: Metrics, teaching: bool
+    models: Models,
+    keys: Keys,
+    audit: Audit,
+    metrics: Metrics,
+    teaching: bool = False,
+    answer_seconds: float = 60.0,
 ) -> FastAPI:
-    """An application in front of some models."""
+    """An application in front of some models; teaching allows deliberate faults."""
     app = FastAPI(
         docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False
     )
-    app.add_middleware(Gate, keys=keys, audit=audit, metrics=metrics)
+    gate = {"keys": keys, "audit": audit, "metrics": metrics}
+    app.add_middleware(Gate, **gate, answer_seconds=answer_seconds)
     _add_error_handlers(app)
     created = int(time.time())
     embedding = asyncio.Semaphore()  # one at a time: 2048 vectors take 40 MB
@@ -39,40 +51,43 @@ def build_app(
     async def begin(request: Request, name: str) -> str:
         """Check the model's name; commit or return the fault asked for."""
         request.state.served = models.find(name)
-        request.state.model = name
+        request.state.model = request.state.served.name  # not the alias
         line = request.state.line
         fault = faults.wanted(request.headers, line.fault, teaching)
         await faults.before(fault)
         return fault
 
-    async def think(request: Request, ask: Ask, fault: str) -> Answer:
-        """The model's answer, with its tokens noted."""
-        said = await request.state.served.answer(ask)
-        said = faults.spoil(said, fault)
-        request.state.tokens = (said.input_tokens, len(said.pieces))
-        return said
-
-    def stream(events: Any, fault: str) -> StreamingResponse:
+    async def reply(
+        body: protocol.Generation, request: Request, whole: Any, events: Any
+    ) -> Response:
+        """The model's answers in one piece, or token by token as they are written."""
+        fault = await begin(request, body.model)
+        served = request.state.served
+        body.check(getattr(served, "samples", False))
+        answers = [faults.spoil(await served.answer(ask), fault) for ask in body.asks()]
+        steps = _written(request, answers)
+        if not body.stream:
+            return JsonResponse(whole(body, await _finished(request, answers, steps)))
+        sent = events(body, answers, steps)
         if fault == "dropped_stream":
-            events = faults.drop(events)
-        return StreamingResponse(_in_order(events), media_type="text/event-stream")
+            sent = faults.drop(sent)
+        return StreamingResponse(_in_order(sent), media_type="text/event-stream")
+
+    @app.post("/v1/completions")
+    async def completions(
+        body: protocol.CompletionRequest, request: Request
+    ) -> Response:
+        return await reply(
+            body, request, protocol.completion, protocol.completion_events
+        )
 
     @app.post("/v1/chat/completions")
     async def chat(body: protocol.ChatRequest, request: Request) -> Response:
-        fault = await begin(request, body.model)
-        said = await think(request, body.ask(), fault)
-        if body.stream:
-            usage = bool((body.stream_options or {}).get("include_usage"))
-            return stream(protocol.chat_events(body.model, said, usage), fault)
-        return JsonResponse(protocol.chat(body.model, said))
+        return await reply(body, request, protocol.chat, protocol.chat_events)
 
     @app.post("/v1/responses")
     async def responses(body: protocol.ResponsesRequest, request: Request) -> Response:
-        fault = await begin(request, body.model)
-        said = await think(request, body.ask(), fault)
-        if body.stream:
-            return stream(protocol.response_events(body.model, said), fault)
-        return JsonResponse(protocol.response(body.model, said))
+        return await reply(body, request, protocol.response, protocol.response_events)
 
     @app.post("/v1/embeddings")
     async def embeddings(
@@ -121,6 +136,11 @@ def build_app(
     async def health() -> dict[str, Any]:
         return {"status": "ok", "models": models.names}
 
+    @app.get("/ready")
+    async def ready() -> Response:
+        state = "draining" if models.draining else "ready"
+        return JsonResponse({"status": state}, 503 if models.draining else 200)
+
     @app.get("/metrics")
     async def metrics_page() -> Response:
         text = generate_latest(metrics.registry)
@@ -129,11 +149,42 @@ def build_app(
     return app
 
 
-async def _in_order(events: Any) -> Any:
-    """An ordinary iterator as an asynchronous one, without a thread for each event."""
-    for one in events:
+async def _in_order(events: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """The events; after each, others may go on, and a client that left is noticed."""
+    async for one in events:
         yield one
-        await asyncio.sleep(0)  # others may go on; and a client that left is noticed
+        await asyncio.sleep(0)
+
+
+async def _written(request: Request, answers: Sequence[Answer]) -> protocol.Steps:
+    """Each answer's tokens as they are computed; other requests go on in between."""
+    read, written = sum(answer.input_tokens for answer in answers), 0
+    for number, answer in enumerate(answers):
+        computing = isinstance(answer.steps, Iterator)
+        for step in answer.steps:
+            written += 1
+            request.state.tokens = (read, written)
+            yield number, step
+            if computing:
+                await asyncio.sleep(0)
+
+
+async def _finished(
+    request: Request, answers: Sequence[Answer], steps: protocol.Steps
+) -> list[Answer]:
+    """The answers with all their tokens, unless the client leaves before."""
+    if all(isinstance(answer.steps, tuple) for answer in answers):  # there already
+        read = sum(answer.input_tokens for answer in answers)
+        request.state.tokens = (read, sum(len(answer.steps) for answer in answers))
+        return list(answers)
+    said: list[list[Step]] = [[] for _ in answers]
+    async for number, step in steps:
+        said[number].append(step)
+        look = step.finish or len(said[number]) % 16 == 0
+        if look and await request.is_disconnected():
+            raise ServiceError(499, "The client left.", "client_left")
+    whole = zip(answers, said, strict=True)
+    return [replace(answer, steps=tuple(parts)) for answer, parts in whole]
 
 
 def _add_error_handlers(app: FastAPI) -> None:

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from helpers.errors import InputError
-from helpers.service.errors import ServiceError
+from helpers.service.errors import overloaded
 
 Predict = Callable[[list[str]], Sequence[Any]]
 
@@ -17,6 +17,7 @@ class Batcher:
 
     One thread runs the model; the event loop stays free to read requests. An error of
     the model reaches all callers of the batch: check each text before submitting it.
+    It belongs to one running service. A client that leaves does not take its text back.
     """
 
     def __init__(
@@ -27,7 +28,7 @@ class Batcher:
         Args:
             predict: takes a list of texts, returns as many results.
             size: texts in a batch, at most.
-            wait: seconds that an incomplete batch waits for company.
+            wait: seconds that an incomplete batch waits for company, always in full.
             queue: texts that may wait; more are refused, not kept.
 
         """
@@ -39,6 +40,11 @@ class Batcher:
         self._thread = ThreadPoolExecutor(1, "batcher")
         self._task: asyncio.Task | None = None
 
+    @property
+    def waiting(self) -> int:
+        """Texts that wait for the model."""
+        return len(self._waiting)
+
     async def submit(self, text: str) -> Any:
         """The result for one text.
 
@@ -47,18 +53,22 @@ class Batcher:
 
         """
         if len(self._waiting) >= self.queue:
-            raise ServiceError(
-                503,
-                f"{self.queue} orders are waiting already. Try again in a second.",
-                "overloaded",
-                kind="server_error",
-                headers={"retry-after": "1"},
-            )
+            raise overloaded(f"{self.queue} orders are waiting already.")
         future = asyncio.get_running_loop().create_future()
         self._waiting.append((text, future))
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._work())
         return await future
+
+    def _run(self, texts: list[str]) -> Sequence[Any]:
+        """The results for a batch, in the model's thread."""
+        try:
+            results = self.predict(texts)
+        except StopIteration as error:  # no future can carry it: all would wait
+            raise RuntimeError("The model raised StopIteration") from error
+        if len(results) != len(texts):
+            raise ValueError(f"{len(results)} results for {len(texts)} texts")
+        return results
 
     async def _work(self) -> None:
         """Run batches until nobody waits."""
@@ -76,9 +86,7 @@ class Batcher:
             texts = [text for text, _ in batch]
             self.batches.append(len(batch))
             try:
-                results = await loop.run_in_executor(self._thread, self.predict, texts)
-                if len(results) != len(batch):
-                    raise ValueError(f"{len(results)} results for {len(batch)} texts")
+                results = await loop.run_in_executor(self._thread, self._run, texts)
             except Exception as error:
                 results = [error] * len(batch)
             for (_, future), result in zip(batch, results, strict=True):

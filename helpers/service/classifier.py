@@ -12,13 +12,14 @@ from typing import Any
 import numpy as np
 
 from helpers.errors import InputError
+from helpers.router import load_router
 from helpers.service.batching import Batcher, Predict
 from helpers.service.errors import bad_request
 from helpers.service.prompt import MAX_FIELDS, UNSURE, Answer, Ask, pieces, resolve
 
 
 class Classifier:
-    """A trained classifier with a name in /v1/models."""
+    """A trained classifier with a name in /v1/models; it belongs to one service."""
 
     def __init__(
         self,
@@ -55,14 +56,12 @@ class Classifier:
             ServiceError: 400 for a text or a schema it cannot use, 503 if too busy.
 
         """
-        if not ask.turns or ask.turns[-1][0] != "user":
-            raise bad_request("The last message must be the user's.", "no_user_message")
-        text = ask.turns[-1][1]
+        text = ask.text
         if self._check:
             try:
                 self._check(text)
             except InputError as error:
-                raise bad_request(str(error), "unusable_text", "input") from error
+                raise bad_request(str(error), "unusable_text", ask.place) from error
         fields = self._fields(ask.schema) if ask.schema is not None else None
         chances = np.asarray(await self.batcher.submit(text), float)
         best = int(chances.argmax())
@@ -81,9 +80,7 @@ class Classifier:
                     for name, what in fields.items()
                 }
             )
-        said = pieces(whole)
-        finish = "length" if ask.max_tokens and len(said) > ask.max_tokens else "stop"
-        return Answer(tuple(said[: ask.max_tokens]), len(pieces(text)), finish)
+        return Answer.whole(whole, len(pieces(text)), ask.max_tokens)
 
     def _pick(self, allowed: list[str], label: str, best: int) -> str:
         """A label that the enum allows: without "unsure" in it, always the best."""
@@ -115,3 +112,17 @@ class Classifier:
                     name[:80],
                 )
         return fields
+
+
+def classifier_of(router: str, **options: Any) -> Classifier:
+    """A network of chapter 02 by its router's name; "crew" is served as "crew-lstm".
+
+    Args:
+        router: "crew" or "electrician"; trained first if it is missing.
+        options: of Classifier.
+
+    """
+    loaded = load_router(router)
+    predict, labels = loaded.probabilities, loaded.labels
+    options = {"name": f"{router}-lstm", "check": loaded.encode} | options
+    return Classifier(predict=predict, labels=labels, **options)

@@ -23,6 +23,17 @@ class ServiceError(Exception):
         }
 
 
+def overloaded(message: str) -> ServiceError:
+    """A 503: too much work now; the openai client tries again."""
+    return ServiceError(
+        503,
+        f"{message} Try again in a second.",
+        "overloaded",
+        kind="server_error",
+        headers={"retry-after": "1"},
+    )
+
+
 def bad_request(message: str, code: str, param: str | None = None) -> ServiceError:
     """A 400: the request cannot be answered as it is."""
     return ServiceError(400, message, code, param)

@@ -6,9 +6,10 @@ request only; the openai client numbers its attempts in x-stainless-retry-count.
 """
 
 import asyncio
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
 
+from helpers.gpt import Step
 from helpers.service.errors import ServiceError, bad_request
 from helpers.service.prompt import Answer
 
@@ -69,23 +70,29 @@ async def before(fault: str) -> None:
 
 
 def spoil(answer: Answer, fault: str) -> Answer:
-    """The answer with a fault in it, or as it is."""
-    half = answer.pieces[: max(1, len(answer.pieces) // 2)]
-    if fault == "malformed_json":
-        return replace(answer, pieces=(*half, "}} ,"))
-    if fault == "truncated":
-        return replace(answer, pieces=half, finish="length")
+    """The answer with a fault in it, computed to its end for that; or as it is."""
     if fault == "refusal":
-        return replace(answer, refusal="I cannot help with this order.")
-    return answer
+        step = Step("I cannot help with this order.", 0.0, (), "stop")
+        return Answer((step,), answer.input_tokens, refused=True)
+    if fault not in ("malformed_json", "truncated"):
+        return answer
+    steps = list(answer.steps)
+    *half, last = steps[: max(1, len(steps) // 2)]
+    if fault == "truncated":
+        steps = [*half, last._replace(finish="length")]
+    else:
+        last = last._replace(finish="")
+        steps = [*half, last, Step("}} ,", 0.0, (), steps[-1].finish)]
+    return replace(answer, steps=steps)
 
 
 class Dropped(Exception):
     """Ends a connection in the middle of an answer."""
 
 
-def drop(events: Iterable[bytes]) -> Iterator[bytes]:
+async def drop(events: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
     """The first half of the events; then the connection breaks."""
-    events = list(events)
-    yield from events[: len(events) // 2]
+    found = [event async for event in events]
+    for event in found[: len(found) // 2]:
+        yield event
     raise Dropped

@@ -14,14 +14,14 @@ from prometheus_client import CollectorRegistry, Counter, Histogram
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from helpers.service.errors import ServiceError
+from helpers.service.errors import ServiceError, overloaded
 from helpers.service.keys import Keys, Line
 from helpers.service.protocol import JsonResponse, new_id
 
 MAX_BODY = 1_000_000  # bytes
 LONG = 20_000  # bytes: longer requests are worked on one at a time
+MAX_INSIDE = 1000  # requests at a time; more are refused at once
 BODY_SECONDS = 10.0  # for a request to arrive
-ANSWER_SECONDS = 60.0  # for the answer
 
 
 class Audit:
@@ -81,9 +81,18 @@ class Metrics:
 class Gate:
     """ASGI middleware around the whole application."""
 
-    def __init__(self, app: ASGIApp, keys: Keys, audit: Audit, metrics: Metrics):
+    def __init__(
+        self,
+        app: ASGIApp,
+        keys: Keys,
+        audit: Audit,
+        metrics: Metrics,
+        answer_seconds: float,
+    ):
         """Wrap an application."""
         self.app, self.keys, self.audit, self.metrics = app, keys, audit, metrics
+        self.answer_seconds = answer_seconds
+        self._inside = 0
         self._turn = asyncio.Semaphore()  # of the long requests: bounds the memory
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -95,6 +104,7 @@ class Gate:
         state = scope.setdefault("state", {})
         state.update(tokens=(0, 0), model=None, line=None)
         status = [499]  # the client left before an answer began
+        noted: list[bool] = []
         extra: dict[str, str] = {"x-request-id": number}
 
         async def noting_send(message: Message) -> None:
@@ -103,18 +113,28 @@ class Gate:
                 took = (time.perf_counter() - start) * 1e3
                 headers = MutableHeaders(scope=message)
                 headers.update({**extra, "openai-processing-ms": f"{took:.0f}"})
+            elif not message.get("more_body"):
+                note()  # first: who has the answer may look for its entry at once
             await send(message)
 
+        def note() -> None:
+            if not noted:
+                noted.append(True)
+                self._note(scope, number, status[0], time.perf_counter() - start)
+
+        self._inside += 1
         try:
             try:
                 # Outside /v1 neither a key nor a body is needed.
                 v1 = scope["path"].startswith("/v1")
+                if v1 and self._inside > MAX_INSIDE:
+                    raise overloaded(f"{MAX_INSIDE} requests are being worked on.")
                 if v1:
                     state["line"] = line = self._line(scope)
                     extra |= self._limit(line)
                 body = await self._body(scope, receive) if v1 else b""
                 turn = self._turn if len(body) > LONG else contextlib.nullcontext()
-                async with asyncio.timeout(ANSWER_SECONDS), turn:
+                async with asyncio.timeout(self.answer_seconds), turn:
                     await self.app(scope, _replay(body, receive), noting_send)
             except Exception as error:
                 if status[0] != 499:
@@ -124,7 +144,8 @@ class Gate:
                 answer = JsonResponse(known.body, known.status)
                 await answer(scope, receive, noting_send)
         finally:
-            self._note(scope, number, status[0], time.perf_counter() - start)
+            self._inside -= 1
+            note()
 
     def _line(self, scope: Scope) -> Line:
         sent = Headers(scope=scope).get("authorization", "")
@@ -224,7 +245,8 @@ def _known(error: Exception) -> ServiceError:
     if isinstance(error, ServiceError):
         return error
     if isinstance(error, TimeoutError):
-        return ServiceError(504, "The answer took too long.", "timeout")
+        message = "The answer took too long."
+        return ServiceError(504, message, "timeout", kind="server_error")
     message = f"The service had an error of the kind {type(error).__name__}."
     return ServiceError(500, message, kind="server_error")
 

@@ -16,6 +16,7 @@ class Served(Protocol):
     """What the service needs of a model: a name, and an answer to a question."""
 
     name: str
+    samples: bool = False  # whether temperature, top_p, n, stop and logprobs act
 
     async def answer(self, ask: Ask) -> Answer:
         """Answer, or raise a ServiceError that says what it cannot do."""
@@ -47,7 +48,8 @@ class Models:
     def __init__(self, *models: Served):
         """Offer these models."""
         self._models = {model.name: model for model in models}
-        self._points: dict[str, str] = {}
+        self._points: dict[str, Served] = {}
+        self.draining = False  # then /ready says no; requests are still answered
 
     @property
     def names(self) -> list[str]:
@@ -74,7 +76,7 @@ class Models:
         """
         if name not in self._models or alias in self._models:
             raise InputError(f"Cannot let {alias!r} stand for {name!r}: {self.names}.")
-        self._points[alias] = name
+        self._points[alias] = self._models[name]
 
     def remove(self, name: str) -> None:
         """Stop offering a model; requests that began with it still get their answer.
@@ -83,10 +85,11 @@ class Models:
             InputError: no such model, or an alias still points to it.
 
         """
-        if name not in self._models or name in self._points.values():
+        points = {alias: model.name for alias, model in self._points.items()}
+        if name not in self._models or name in points.values():
             raise InputError(
                 f"Cannot remove {name!r}: there are {list(self._models)}, and these "
-                f"names point to them: {self._points}."
+                f"names point to them: {points}."
             )
         del self._models[name]
 
@@ -97,7 +100,7 @@ class Models:
             ServiceError: 404, saying which there are.
 
         """
-        model = self._models.get(self._points.get(name, name))
+        model = self._models.get(name) or self._points.get(name)  # one look each
         if model is None:
             raise ServiceError(
                 404,

@@ -16,10 +16,11 @@ label reaches 0.5, or the number in its description ("- unsure: below 0.7", or 7
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from helpers.gpt import Step
 from helpers.promptable import NAME, Promptable, Task
 from helpers.service.errors import bad_request
 
@@ -37,21 +38,47 @@ class Ask:
     turns: tuple[tuple[str, str], ...]  # (role, text), role is user or assistant
     schema: dict[str, Any] | None = None
     max_tokens: int | None = None
+    place: str = "input"  # the field that holds the text, for error messages
+    temperature: float = 1.0
+    top_p: float = 1.0
+    stop: tuple[str, ...] = ()
+    seed: int | None = None
+    choice: int = 0  # which of the n answers to the same prompt
+
+    @property
+    def text(self) -> str:
+        """The last user message.
+
+        Raises:
+            ServiceError: 400, the last message is not the user's.
+
+        """
+        if not self.turns or self.turns[-1][0] != "user":
+            raise bad_request("The last message must be the user's.", "no_user_message")
+        return self.turns[-1][1]
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What a model says: the pieces it streams, and the tokens that were used."""
+    """What a model says; a lazy iterator of steps computes each token when asked."""
 
-    pieces: tuple[str, ...]
+    steps: Iterable[Step]
     input_tokens: int
-    finish: str = "stop"  # or "length"
-    refusal: str | None = None
+    refused: bool = False  # then the text says why
 
     @property
     def text(self) -> str:
-        """The whole answer."""
-        return "".join(self.pieces)
+        """The whole answer, of steps that are there already."""
+        return "".join(step.token for step in self.steps)
+
+    @classmethod
+    def whole(cls, text: str, input_tokens: int, limit: int | None) -> "Answer":
+        """A text that was thought out in one go, in pieces, up to a limit of them."""
+        said = pieces(text) or [""]
+        finish = "length" if limit and len(said) > limit else "stop"
+        steps = [Step(piece, 0.0, ()) for piece in said[:limit]]
+        steps[-1] = steps[-1]._replace(finish=finish)
+        return cls(tuple(steps), input_tokens)
 
 
 def pieces(text: str) -> list[str]:
@@ -72,12 +99,7 @@ def answer(model: Promptable, ask: Ask) -> Answer:
             f"The prompt has {length:,} characters; the limit is {MAX_CHARACTERS:,}.",
             "context_length_exceeded",
         )
-    if not ask.turns or ask.turns[-1][0] != "user":
-        raise bad_request(
-            "The last message must be the user's: the text to classify.",
-            "no_user_message",
-        )
-    instructions, text = ask.instructions, ask.turns[-1][1]
+    instructions, text = ask.instructions, ask.text
     if not instructions.strip():
         instructions, _, text = text.rstrip().rpartition("\n")
     fields = {None: None} if ask.schema is None else _fields(ask.schema)
@@ -93,13 +115,9 @@ def answer(model: Promptable, ask: Ask) -> Answer:
     if fields.get("confidence") == "confidence":
         filled["confidence"] = round(surest, 4)
     whole = filled[None] if ask.schema is None else json.dumps(filled)
-    said = pieces(whole)
-    finish = "length" if ask.max_tokens and len(said) > ask.max_tokens else "stop"
     prompt = [ask.instructions, *(text for _, text in ask.turns)]
-    return Answer(
-        tuple(said[: ask.max_tokens]),
-        sum(len(pieces(part)) for part in prompt),
-        finish,
+    return Answer.whole(
+        whole, sum(len(pieces(part)) for part in prompt), ask.max_tokens
     )
 
 

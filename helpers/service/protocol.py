@@ -8,17 +8,30 @@ import base64
 import json
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
+from itertools import accumulate, count
 from typing import Annotated, Any, Literal
 
 import numpy as np
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from starlette.responses import JSONResponse
 
+from helpers.gpt import NAME as GPT
+from helpers.gpt import TOP, Step
+from helpers.service.errors import bad_request
 from helpers.service.prompt import Answer, Ask
 
 Json = dict[str, Any]
+Steps = AsyncIterator[tuple[int, Step]]  # number of the answer, and its next token
 MAX_NAMES = 64  # in an object whose every name is checked
+MAX_ANSWERS = 8  # to one request
+Stop = Annotated[str, Field(min_length=1, max_length=100)]
+Top = Annotated[int | None, Field(ge=0, le=TOP)]  # so many of the likeliest tokens
+ONLY_LIKELIEST = {  # what does no harm to a model that always says what is likeliest
+    **{"temperature": 0.0, "top_p": 1.0, "n": 1, "stop": []},
+    **{"logprobs": False, "top_logprobs": 0, "include": []},
+}
 
 
 def _few(value: Any) -> Any:
@@ -43,13 +56,74 @@ class Request(BaseModel):
     model: str = Field(max_length=200)
     user: str | None = None
     metadata: Annotated[dict[str, str] | None, BeforeValidator(_few)] = None
-    seed: int | None = None
     store: bool | None = None  # nothing is written down
-    temperature: Literal[0] | None = None  # the answer is always the most likely one
     service_tier: str | None = None
     safety_identifier: str | None = None
     prompt_cache_key: str | None = None
     _few = model_validator(mode="before")(_few)
+
+
+class Generation(Request):
+    """What all requests for text have."""
+
+    stream: bool | None = None
+    temperature: float | None = Field(None, ge=0, le=2)
+    top_p: float | None = Field(None, gt=0, le=1)
+
+    def check(self, samples: bool) -> None:
+        """Refuse options without effect; samples: whether the model draws its tokens.
+
+        Raises:
+            ServiceError: 400, naming the option and what to do.
+
+        """
+        if getattr(self, "top_logprobs", None) and self.top is None:
+            raise bad_request(
+                "top_logprobs needs logprobs: true; with responses, include: "
+                '["message.output_text.logprobs"].',
+                "invalid_request",
+                "top_logprobs",
+            )
+        for name, harmless in {} if samples else ONLY_LIKELIEST.items():
+            value = getattr(self, name, None)
+            if value is not None and (type(value), value) != (type(harmless), harmless):
+                raise bad_request(
+                    f"{self.model:.80} always gives its likeliest answer: {name} would "
+                    f"have no effect. Leave it out, or ask {GPT}.",
+                    "unsupported_parameter",
+                    name,
+                )
+
+    def options(self) -> Json:
+        """What an Ask takes as it is; left out where OpenAI's default holds."""
+        found = {"temperature": self.temperature, "top_p": self.top_p}
+        return {name: value for name, value in found.items() if value is not None}
+
+
+class Choosing(Generation):
+    """What completions and chat completions have on top of that."""
+
+    n: int | None = Field(None, ge=1, le=MAX_ANSWERS)
+    seed: int | None = None
+    stop: Stop | Annotated[list[Stop], Field(max_length=4, fail_fast=True)] | None = (
+        None
+    )
+    max_tokens: int | None = Field(None, ge=1)
+    stream_options: Annotated[dict[str, bool] | None, BeforeValidator(_few)] = None
+
+    def options(self) -> Json:
+        """The same, with seed and stop strings."""
+        stop = [self.stop] if isinstance(self.stop, str) else self.stop or ()
+        return {**super().options(), "seed": self.seed, "stop": tuple(stop)}
+
+    def several(self, ask: Ask) -> list[Ask]:
+        """The n answers to one prompt."""
+        return [replace(ask, choice=number) for number in range(self.n or 1)]
+
+    @property
+    def wants_usage(self) -> bool:
+        """Whether a stream ends with the count of tokens."""
+        return bool((self.stream_options or {}).get("include_usage"))
 
 
 class Part(BaseModel):
@@ -86,16 +160,19 @@ class ChatFormat(BaseModel):
     json_schema: JsonSchema | None = None
 
 
-class ChatRequest(Request):
+class ChatRequest(Choosing):
     """Body of POST /v1/chat/completions."""
 
     messages: list[Message] = Field(min_length=1, max_length=4096)
-    stream: bool | None = None
-    stream_options: Annotated[dict[str, bool] | None, BeforeValidator(_few)] = None
     response_format: ChatFormat | None = None
-    n: Literal[1] | None = None
-    max_tokens: int | None = Field(None, ge=1)
     max_completion_tokens: int | None = Field(None, ge=1)
+    logprobs: bool | None = None
+    top_logprobs: Top = None
+
+    @property
+    def top(self) -> int | None:
+        """So many likely tokens are shown with each; None: no log probabilities."""
+        return (self.top_logprobs or 0) if self.logprobs else None
 
     def ask(self) -> Ask:
         """The request, independent of the endpoint."""
@@ -104,7 +181,43 @@ class ChatRequest(Request):
         if form and form.type == "json_schema":
             schema = form.json_schema.schema_ if form.json_schema else {}
         limit = self.max_completion_tokens or self.max_tokens
-        return _ask("", self.messages, schema, limit)
+        said = _said("", self.messages)
+        return Ask(*said, schema, limit, place="messages", **self.options())
+
+    def asks(self) -> list[Ask]:
+        """One for each answer."""
+        return self.several(self.ask())
+
+
+class CompletionRequest(Choosing):
+    """Body of POST /v1/completions: each prompt is a user message without others."""
+
+    prompt: str | Annotated[list[str], Field(min_length=1, fail_fast=True)]
+    logprobs: Top = None
+
+    @property
+    def top(self) -> int | None:
+        """So many likely tokens are shown with each; None: no log probabilities."""
+        return self.logprobs
+
+    def asks(self) -> list[Ask]:
+        """One for each answer.
+
+        Raises:
+            ServiceError: 400, too many in all.
+
+        """
+        prompts = [self.prompt] if isinstance(self.prompt, str) else self.prompt
+        if len(prompts) * (self.n or 1) > MAX_ANSWERS:
+            raise bad_request(
+                f"{len(prompts)} prompts with n={self.n or 1}: a request gets at most "
+                f"{MAX_ANSWERS} answers.",
+                "invalid_request",
+                "prompt",
+            )
+        options = {"place": "prompt", "max_tokens": self.max_tokens, **self.options()}
+        asks = [Ask("", (("user", prompt),), **options) for prompt in prompts]
+        return [one for ask in asks for one in self.several(ask)]
 
 
 class TextFormat(BaseModel):
@@ -120,14 +233,22 @@ class TextOptions(BaseModel):
     format: TextFormat | None = None
 
 
-class ResponsesRequest(Request):
+class ResponsesRequest(Generation):
     """Body of POST /v1/responses."""
 
     input: str | Annotated[list[Message], Field(fail_fast=True)]
     instructions: str | None = None
-    stream: bool | None = None
     text: TextOptions | None = None
     max_output_tokens: int | None = Field(None, ge=1)
+    include: list[Literal["message.output_text.logprobs"]] | None = Field(
+        None, max_length=1
+    )
+    top_logprobs: Top = None
+
+    @property
+    def top(self) -> int | None:
+        """So many likely tokens are shown with each; None: no log probabilities."""
+        return (self.top_logprobs or 0) if self.include else None
 
     def ask(self) -> Ask:
         """The request, independent of the endpoint."""
@@ -136,7 +257,12 @@ class ResponsesRequest(Request):
             messages = [Message(role="user", content=messages)]
         form = self.text.format if self.text else None
         schema = (form.schema_ or {}) if form and form.type == "json_schema" else None
-        return _ask(self.instructions or "", messages, schema, self.max_output_tokens)
+        said = _said(self.instructions or "", messages)
+        return Ask(*said, schema, self.max_output_tokens, **self.options())
+
+    def asks(self) -> list[Ask]:
+        """One: this endpoint gives one answer."""
+        return [self.ask()]
 
 
 class EmbeddingsRequest(Request):
@@ -147,9 +273,10 @@ class EmbeddingsRequest(Request):
     dimensions: int | None = Field(None, ge=1)
 
 
-def _ask(
-    instructions: str, messages: list[Message], schema: Json | None, limit: int | None
-) -> Ask:
+def _said(
+    instructions: str, messages: list[Message]
+) -> tuple[str, tuple[tuple[str, str], ...]]:
+    """All instructions as one text, and the turns."""
     system = [instructions] if instructions else []
     turns = []
     for message in messages:
@@ -157,7 +284,7 @@ def _ask(
             system.append(message.text())
         else:
             turns.append((message.role, message.text()))
-    return Ask("\n".join(system), tuple(turns), schema, limit)
+    return "\n".join(system), tuple(turns)
 
 
 def new_id(kind: str) -> str:
@@ -171,76 +298,167 @@ def event(data: Json, name: str | None = None) -> bytes:
     return f"{head}data: {json.dumps(data)}\n\n".encode()
 
 
-# --- chat completions
-
-
-def chat(model: str, answer: Answer) -> Json:
-    """A chat.completion object."""
-    content = None if answer.refusal else answer.text
-    message = {"role": "assistant", "content": content, "refusal": answer.refusal}
-    choice = {
-        "index": 0,
-        "message": message,
-        "logprobs": None,
-        "finish_reason": answer.finish,
-    }
+def _usage(answers: Sequence[Answer], written: int | None = None) -> Json:
+    read = sum(answer.input_tokens for answer in answers)
+    if written is None:
+        written = sum(len(answer.steps) for answer in answers)
     return {
-        **_chat_head(model, "chat.completion"),
-        "choices": [choice],
-        "usage": _chat_usage(answer),
+        "prompt_tokens": read,
+        "completion_tokens": written,
+        "total_tokens": read + written,
     }
 
 
-def chat_events(model: str, answer: Answer, with_usage: bool) -> Iterator[bytes]:
-    """The chunks of a streamed chat completion."""
-    head = _chat_head(model, "chat.completion.chunk")
+def _head(model: str, number: str, kind: str) -> Json:
+    made = int(time.time())
+    return {"id": new_id(number), "object": kind, "created": made, "model": model}
 
-    def chunk(delta: Json, finish: str | None = None) -> bytes:
-        choice = {"index": 0, "delta": delta, "finish_reason": finish}
-        return event({**head, "choices": [choice]})
 
-    yield chunk({"role": "assistant", "content": ""})
-    if answer.refusal:
-        yield chunk({"refusal": answer.refusal})
-    else:
-        for piece in answer.pieces:
-            yield chunk({"content": piece})
-    yield chunk({}, answer.finish)
-    if with_usage:
-        yield event({**head, "choices": [], "usage": _chat_usage(answer)})
+def _logprobs(steps: Sequence[Step], top: int | None) -> list[Json]:
+    """Tokens with their log probabilities, as chat and responses show them."""
+
+    def one(token: str, logprob: float) -> Json:
+        whole = "\ufffd" not in token  # else part of a character: bytes unknown here
+        sent = list(token.encode()) if whole else []
+        return {"token": token, "bytes": sent, "logprob": logprob}
+
+    return [
+        {
+            **one(step.token, step.logprob),
+            "top_logprobs": [one(*likely) for likely in step.top[:top]],
+        }
+        for step in steps
+        if top is not None
+    ]
+
+
+# --- completions
+
+
+def completion(body: CompletionRequest, answers: Sequence[Answer]) -> Json:
+    """A text_completion object."""
+    return {
+        **_head(body.model, "cmpl", "text_completion"),
+        "choices": [
+            _completion_choice(number, answer.steps, body.top)
+            for number, answer in enumerate(answers)
+        ],
+        "usage": _usage(answers),
+    }
+
+
+async def completion_events(
+    body: CompletionRequest, answers: Sequence[Answer], steps: Steps
+) -> AsyncIterator[bytes]:
+    """The chunks of a streamed completion."""
+    head = _head(body.model, "cmpl", "text_completion")
+    offsets, written = [0] * len(answers), 0
+    async for number, step in steps:
+        choice = _completion_choice(number, [step], body.top, offsets[number])
+        yield event({**head, "choices": [choice]})
+        offsets[number] += len(step.token)
+        written += 1
+    if body.wants_usage:
+        yield event({**head, "choices": [], "usage": _usage(answers, written)})
     yield b"data: [DONE]\n\n"
 
 
-def _chat_head(model: str, kind: str) -> Json:
-    made = int(time.time())
-    return {"id": new_id("chatcmpl"), "object": kind, "created": made, "model": model}
-
-
-def _chat_usage(answer: Answer) -> Json:
-    said = len(answer.pieces)
-    return {
-        "prompt_tokens": answer.input_tokens,
-        "completion_tokens": said,
-        "total_tokens": answer.input_tokens + said,
+def _completion_choice(
+    number: int, steps: Sequence[Step], top: int | None, offset: int = 0
+) -> Json:
+    """Some steps of one answer; offset: characters of it that came before."""
+    tokens = [step.token for step in steps]
+    logprobs = {
+        "tokens": tokens,
+        "token_logprobs": [step.logprob for step in steps],
+        "top_logprobs": [
+            {**dict(reversed(step.top[:top])), step.token: step.logprob}
+            for step in steps
+        ],
+        "text_offset": list(accumulate(map(len, tokens[:-1]), initial=offset)),
     }
+    return {
+        "index": number,
+        "text": "".join(tokens),
+        "logprobs": None if top is None else logprobs,
+        "finish_reason": steps[-1].finish or None,
+    }
+
+
+# --- chat completions
+
+
+def chat(body: ChatRequest, answers: Sequence[Answer]) -> Json:
+    """A chat.completion object."""
+    choices = []
+    for number, answer in enumerate(answers):
+        text, refused = answer.text, answer.refused
+        message = {"role": "assistant", "content": None if refused else text}
+        choice = {
+            "index": number,
+            "message": {**message, "refusal": text if refused else None},
+            "logprobs": _chat_logprobs(answer.steps, body.top, refused),
+            "finish_reason": answer.steps[-1].finish,
+        }
+        choices.append(choice)
+    return {
+        **_head(body.model, "chatcmpl", "chat.completion"),
+        "choices": choices,
+        "usage": _usage(answers),
+    }
+
+
+async def chat_events(
+    body: ChatRequest, answers: Sequence[Answer], steps: Steps
+) -> AsyncIterator[bytes]:
+    """The chunks of a streamed chat completion."""
+    head = _head(body.model, "chatcmpl", "chat.completion.chunk")
+
+    def chunk(number: int, delta: Json, finish: str = "", **more: Any) -> bytes:
+        choice = {"index": number, "delta": delta, "finish_reason": finish or None}
+        return event({**head, "choices": [choice | more]})
+
+    for number, _ in enumerate(answers):
+        yield chunk(number, {"role": "assistant", "content": ""})
+    written = 0
+    async for number, step in steps:
+        refused = answers[number].refused
+        found = _chat_logprobs([step], body.top, refused)
+        kind = "refusal" if refused else "content"
+        yield chunk(number, {kind: step.token}, logprobs=found)
+        if step.finish:
+            yield chunk(number, {}, step.finish)
+        written += 1
+    if body.wants_usage:
+        yield event({**head, "choices": [], "usage": _usage(answers, written)})
+    yield b"data: [DONE]\n\n"
+
+
+def _chat_logprobs(steps: Sequence[Step], top: int | None, refused: bool) -> Any:
+    found = _logprobs(steps, top)
+    parts = {"content": None, "refusal": found} if refused else {"content": found}
+    return None if top is None else {"refusal": None, **parts}
 
 
 # --- responses
 
 
-def response(model: str, answer: Answer, number: str = "", item: str = "") -> Json:
-    """A complete response object."""
-    cut = answer.finish == "length"
+def response(
+    body: ResponsesRequest, answers: Sequence[Answer], number: str = "", item: str = ""
+) -> Json:
+    """A complete response object; number and item: its id, and its message's."""
+    (answer,) = answers
+    cut = answer.steps[-1].finish == "length"
     message = {
         "id": item or new_id("msg"),
         "type": "message",
         "role": "assistant",
         "status": "incomplete" if cut else "completed",
-        "content": [_part(answer)],
+        "content": [_part(answer, body.top)],
     }
-    said = len(answer.pieces)
+    said = len(answer.steps)
     return {
-        **_response_head(model, number or new_id("resp")),
+        **_response_head(body.model, number or new_id("resp")),
         "status": message["status"],
         "incomplete_details": {"reason": "max_output_tokens"} if cut else None,
         "output": [message],
@@ -254,37 +472,44 @@ def response(model: str, answer: Answer, number: str = "", item: str = "") -> Js
     }
 
 
-def response_events(model: str, answer: Answer) -> Iterator[bytes]:
+async def response_events(
+    body: ResponsesRequest, answers: Sequence[Answer], steps: Steps
+) -> AsyncIterator[bytes]:
     """The events of a streamed response, in OpenAI's order."""
+    (answer,) = answers
     number, item = new_id("resp"), new_id("msg")
-    whole = response(model, answer, number, item)
-    message = whole["output"][0]
-    begun = {**_response_head(model, number), "status": "in_progress", "output": []}
-    place = {"item_id": item, "output_index": 0, "content_index": 0}
-    kind = "refusal" if answer.refusal else "output_text"
-    part = message["content"][0]
-    text = answer.refusal or answer.text
-    extra: Json = {} if answer.refusal else {"logprobs": []}
-    empty = {**part, "refusal" if answer.refusal else "text": ""}
-    started = {**message, "status": "in_progress", "content": []}
-    steps: list[tuple[str, Json]] = [
-        ("created", {"response": begun}),
-        ("in_progress", {"response": begun}),
-        ("output_item.added", {"output_index": 0, "item": started}),
-        ("content_part.added", {**place, "part": empty}),
-    ]
-    for piece in (answer.refusal,) if answer.refusal else answer.pieces:
-        steps.append((f"{kind}.delta", {**place, "delta": piece, **extra}))
-    ended = {"refusal": text} if answer.refusal else {"text": text, **extra}
-    steps += [
-        (f"{kind}.done", {**place, **ended}),
-        ("content_part.done", {**place, "part": part}),
-        ("output_item.done", {"output_index": 0, "item": message}),
-        (whole["status"], {"response": whole}),
-    ]
-    for sequence, (name, data) in enumerate(steps):
+    sequence = count()
+
+    def send(name: str, **data: Any) -> bytes:
         name = f"response.{name}"
-        yield event({"type": name, "sequence_number": sequence, **data}, name)
+        return event({"type": name, "sequence_number": next(sequence), **data}, name)
+
+    begun = {**_response_head(body.model, number), "status": "in_progress"}
+    begun["output"] = []
+    message = {"id": item, "type": "message", "role": "assistant", "content": []}
+    place = {"item_id": item, "output_index": 0, "content_index": 0}
+    kind = "refusal" if answer.refused else "output_text"
+    part = _part(replace(answer, steps=()), body.top)
+    yield send("created", response=begun)
+    yield send("in_progress", response=begun)
+    started = {**message, "status": "in_progress"}
+    yield send("output_item.added", output_index=0, item=started)
+    yield send("content_part.added", **place, part=part)
+    said = []
+    async for _, step in steps:
+        said.append(step)
+        extra = {} if answer.refused else {"logprobs": _logprobs([step], body.top)}
+        yield send(f"{kind}.delta", **place, delta=step.token, **extra)
+    whole = response(body, [replace(answer, steps=said)], number, item)
+    (message,) = whole["output"]
+    (part,) = message["content"]
+    ended = {
+        name: part[name] for name in ("text", "logprobs", "refusal") if name in part
+    }
+    yield send(f"{kind}.done", **place, **ended)
+    yield send("content_part.done", **place, part=part)
+    yield send("output_item.done", output_index=0, item=message)
+    yield send(whole["status"], response=whole)
 
 
 def _response_head(model: str, number: str) -> Json:
@@ -300,14 +525,14 @@ def _response_head(model: str, number: str) -> Json:
     }
 
 
-def _part(answer: Answer) -> Json:
-    if answer.refusal:
-        return {"type": "refusal", "refusal": answer.refusal}
+def _part(answer: Answer, top: int | None) -> Json:
+    if answer.refused:
+        return {"type": "refusal", "refusal": answer.text}
     return {
         "type": "output_text",
         "text": answer.text,
         "annotations": [],
-        "logprobs": [],
+        "logprobs": _logprobs(answer.steps, top),
     }
 
 

@@ -32,7 +32,7 @@ class PromptableAPI(litserve.LitAPI):
 
     def _said(self, ask: Ask) -> dict:
         said = answer(self.promptable, ask)
-        read, written = said.input_tokens, len(said.pieces)
+        read, written = said.input_tokens, len(said.steps)
         usage = {"prompt_tokens": read, "completion_tokens": written}
         usage["total_tokens"] = read + written
         return {"role": "assistant", "content": said.text, **usage}

@@ -6,25 +6,20 @@ one run, in rounds that alternate, and each server is a process of its own. The 
 round counts, for every server alike: whatever else the machine does only adds time.
 """
 
-import asyncio
 import http.client
 import json
-import os
-import signal
-import socket
-import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
 import numpy as np
 import openai
 import pytest
+from many_clients import Measured, measure, script
 from pydantic import BaseModel
 from service_process import service_process
 
@@ -34,7 +29,7 @@ from helpers.service.prompt import answer
 from helpers.service.protocol import ChatRequest
 
 KEY = "plant-benchmark"
-CLIENTS, ROUNDS, REQUESTS = 32, 5, 640
+ROUNDS, REQUESTS = 5, 640
 UVLOOP = """
 import uvicorn
 Config = uvicorn.Config
@@ -141,87 +136,16 @@ def test_overhead_of_one_order_is_at_most_3_ms(texts):
 # --- throughput with many clients
 
 
-async def one_client(address, bodies, results):
-    """Send requests one after the other on one connection; note seconds and answers."""
-    reader, writer = await asyncio.open_connection(*address)
-    for number, body in bodies:
-        start = time.perf_counter()
-        writer.write(body)
-        head = await reader.readuntil(b"\r\n\r\n")
-        length = head.lower().partition(b"content-length:")[2].partition(b"\r\n")[0]
-        content = await reader.readexactly(int(length))
-        results[number] = (time.perf_counter() - start, head, content)
-    writer.close()
+CHAT = "/v1/chat/completions"
 
 
-async def load(address, texts) -> tuple[float, list]:
-    """Let 32 clients share the texts; return seconds for all, and each result."""
-    requests = []
-    for number, text in enumerate(texts):
-        body = json.dumps(request(text)).encode()
-        lines = (
-            "POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\n"
-            f"Authorization: Bearer {KEY}\r\nContent-Type: application/json\r\n"
-            f"Content-Length: {len(body)}\r\n\r\n"
-        )
-        requests.append((number, lines.encode() + body))
-    shared, results = iter(requests), {}
-    start = time.perf_counter()
-    clients = (one_client(address, shared, results) for _ in range(CLIENTS))
-    await asyncio.gather(*clients)
-    return time.perf_counter() - start, [results[n] for n in range(len(texts))]
+def said(answer: dict) -> str:
+    return answer["choices"][0]["message"]["content"]
 
 
-class Measured:
-    """One server: its address, the processes to pause, and what was measured."""
-
-    def __init__(self, base_url: str, pid: int, group: bool = False):
-        url = urlsplit(base_url)
-        self.address, self.pid = (url.hostname, url.port), pid
-        self.send = os.killpg if group else os.kill
-        self.rounds = []  # orders a second, and p50 and p99 in ms
-
-    def round(self, texts, expected) -> None:
-        """Measure one round, while the other servers are paused."""
-        self.send(self.pid, signal.SIGCONT)
-        asyncio.run(load(self.address, texts[:64]))
-        took, results = asyncio.run(load(self.address, texts))
-        self.send(self.pid, signal.SIGSTOP)
-        for (_, head, content), right in zip(results, expected):
-            assert b" 200 " in head[:15], (head, content)
-            assert json.loads(content)["choices"][0]["message"]["content"] == right
-        seconds = [seconds for seconds, _, _ in results]
-        self.rounds.append(
-            (len(texts) / took, *(np.percentile(seconds, (50, 99)) * 1e3))
-        )
-
-    def best(self) -> tuple[float, float, float]:
-        """The best orders a second, p50 and p99 of all rounds."""
-        rates, p50, p99 = zip(*self.rounds)
-        return max(rates), min(p50), min(p99)
-
-
-@contextmanager
-def litserve_process(*options: str) -> Iterator[Measured]:
-    """LitServe in a session of its own: its children outlive a plain terminate()."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    script = Path(__file__).with_name("litserve_server.py")
-    command = [sys.executable, str(script), "--port", str(port), *options]
-    process = subprocess.Popen(command, start_new_session=True)
-    try:
-        patience = time.monotonic() + 60
-        while time.monotonic() < patience and process.poll() is None:
-            try:
-                socket.create_connection(("127.0.0.1", port), 1).close()
-                break
-            except OSError:
-                time.sleep(0.1)
-        yield Measured(f"http://127.0.0.1:{port}", process.pid, group=True)
-    finally:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+def measured(service) -> Measured:
+    url = service.base_url.removesuffix("/v1") + CHAT
+    return Measured(url, service.pid, said, KEY)
 
 
 def test_throughput_is_no_worse_than_litserve(texts):
@@ -234,31 +158,21 @@ def test_throughput_is_no_worse_than_litserve(texts):
         answer(model, ChatRequest.model_validate(request(text)).ask()).text
         for text in texts
     ]
+    bodies = [request(text) for text in texts]
     with ExitStack() as stack:
         start = stack.enter_context
         ours = start(service_process(KEY))
-        servers = {"ours": Measured(ours.base_url, ours.process.pid)}
+        servers = {"ours": measured(ours)}
         if find_spec("uvloop"):
-            fast = start(service_process(KEY, UVLOOP))
-            servers["ours with uvloop"] = Measured(fast.base_url, fast.process.pid)
+            servers["ours with uvloop"] = measured(start(service_process(KEY, UVLOOP)))
         for name, options in {
             "LitServe": (),
             "LitServe, fast queue": ("--fast-queue",),
             "LitServe, batches of 32": ("--batch", "32"),
             "LitServe, batches, fast queue": ("--batch", "32", "--fast-queue"),
         }.items():
-            servers[name] = start(litserve_process(*options))
-        for server in servers.values():
-            server.round(texts[:64], expected[:64])
-            server.rounds.clear()
-        for _ in range(ROUNDS):
-            for server in servers.values():
-                server.round(texts, expected)
-    print(f"\n{CLIENTS} clients, {ROUNDS} rounds of {REQUESTS} orders")
-    print(f"{'':30}{'orders/s':>9}  {'p50':>8}  {'p99':>8}")
-    best = {name: server.best() for name, server in servers.items()}
-    for name, (rate, p50, p99) in best.items():
-        print(f"{name:30}{rate:9.0f}  {p50:5.1f} ms  {p99:5.1f} ms")
+            servers[name] = start(script("litserve_server.py", CHAT, said, *options))
+        best = measure(servers, bodies, expected, ROUNDS)
     rates, _, p99s = zip(*(best[name] for name in best if "LitServe" in name))
     assert best["ours"][0] >= max(rates)
     assert best["ours"][2] <= min(p99s)

@@ -1,0 +1,103 @@
+"""The service of chapter 05 as a Ray Serve deployment: several processes, one address.
+
+python ray_serve.py --keys FILE [--port N] [--replicas N]; Ctrl-C or SIGTERM ends it.
+FILE holds {"line": "hash of its key"}, as `python -m helpers.service` writes it.
+"""
+
+import argparse
+import json
+import os
+import signal
+import threading
+from pathlib import Path
+
+os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # Ray would report how it is used
+os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"  # one machine: loopback only
+os.environ["RAY_enable_metrics_collection"] = "0"  # noqa: SIM112  Ray's spelling
+
+import psutil
+import ray
+from ray import serve
+
+HOST = "127.0.0.1"
+
+
+def stay_on_this_machine():
+    """Run in each replica first: Ray 2.60 would open its port to the network.
+
+    A workaround for a laptop, with a private function of Ray. On a server, a firewall
+    does this.
+    """
+    from ray.serve._private import replica
+
+    add_port = replica.add_port_to_grpc_server
+
+    def on_loopback(server, address):
+        return add_port(server, address.replace("[::]", HOST))
+
+    replica.add_port_to_grpc_server = on_loopback
+
+
+def application(digests):
+    """What each replica builds: the same application, with a model of its own."""
+    from helpers.service.app import build_app
+    from helpers.service.classifier import classifier_of
+    from helpers.service.gate import Audit, Metrics
+    from helpers.service.keys import Keys
+    from helpers.service.models import Models
+
+    stay_on_this_machine()
+    keys = Keys(per_minute=60_000, burst=10_000)
+    for line, digest in digests.items():
+        keys.add(line, digest)
+    return build_app(Models(classifier_of("crew")), keys, Audit(None), Metrics())
+
+
+def main():
+    """Serve until Ctrl-C, SIGTERM, or the end of the parent."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--keys", type=Path, required=True)
+    parser.add_argument("--port", type=int, default=8000)
+    parser.add_argument("--replicas", type=int, default=2)
+    parser.add_argument("--parent", type=int, help="end when this process is gone")
+    options = parser.parse_args()
+    digests = json.loads(options.keys.read_text(encoding="utf-8"))
+
+    @serve.deployment(
+        num_replicas=options.replicas,
+        max_ongoing_requests=100,  # of one replica; more wait at the proxy
+        ray_actor_options={"num_cpus": 0.5},
+    )
+    @serve.ingress(lambda: application(digests))
+    class Plant:
+        """The deployment: Ray starts it `replicas` times."""
+
+    ray.init(
+        num_cpus=2,
+        include_dashboard=False,
+        log_to_driver=False,
+        logging_level="ERROR",
+    )
+    try:
+        serve.start(
+            http_options={"host": HOST, "port": options.port},
+            logging_config={"log_level": "WARNING"},
+        )
+        serve.run(Plant.bind())
+        stopped = threading.Event()  # Ray has handlers of its own: replace them
+        for name in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(name, lambda *_: stopped.set())
+        print(
+            f"{options.replicas} replicas on http://{HOST}:{options.port}/v1",
+            flush=True,
+        )
+        while not stopped.wait(0.2):
+            if options.parent and not psutil.pid_exists(options.parent):
+                break
+        serve.shutdown()
+    finally:
+        ray.shutdown()
+
+
+if __name__ == "__main__":
+    main()

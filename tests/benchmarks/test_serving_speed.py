@@ -1,0 +1,68 @@
+"""The LSTM of chapter 02 behind our service, plain FastAPI and LitServe, side by side.
+
+pytest tests/benchmarks/test_serving_speed.py -s; LitServe comes with
+pip install -r tests/benchmarks/requirements.txt. 32 clients; every server is a process
+of its own and the others are paused while one is measured; the best round counts.
+
+Through Keras, as chapter 02 leaves it, a call of the network is the larger part of the
+work, and batches decide. Through ONNX (chapter 03) it is a tenth of what HTTP costs;
+that comparison is printed, with what our keys, limits, checks and audit cost.
+"""
+
+import sys
+from contextlib import ExitStack
+from importlib.util import find_spec
+
+import pytest
+from many_clients import measure, script
+
+from helpers import load_orders, load_router
+
+pytestmark = [
+    pytest.mark.skipif(sys.platform == "win32", reason="pausing needs POSIX signals"),
+    pytest.mark.skipif(
+        find_spec("litserve") is None,
+        reason="pip install -r tests/benchmarks/requirements.txt",
+    ),
+]
+ROUNDS, REQUESTS = 5, 640
+SERVERS = {
+    "ours": ("/v1/responses", lambda said: said["output"][0]["content"][0]["text"]),
+    "plain": ("/predict", lambda said: said["crew"]),
+    "litserve": ("/predict", lambda said: said["crew"]),
+}
+TITLES = {
+    "ours": "our service, batches",
+    "plain": "plain FastAPI, no batches",
+    "litserve": "LitServe, batches",
+}
+
+
+def side_by_side(call: str) -> dict:
+    """Best rate, p50 and p99 of each server."""
+    texts = load_orders()["text"].sample(REQUESTS, random_state=0).tolist()
+    router = load_router("crew")
+    expected = [router.labels[row.argmax()] for row in router.probabilities(texts)]
+    bodies = [{"model": "lstm", "input": text} for text in texts]
+    with ExitStack() as stack:
+        servers = {}
+        for name, (path, said) in SERVERS.items():
+            file, options = "lstm_litserve.py", ("--call", call)
+            if name != "litserve":
+                file, options = "lstm_server.py", (*options, "--server", name)
+            server = script(file, path, said, *options, key="plant-benchmark")
+            servers[f"{TITLES[name]}, {call}"] = stack.enter_context(server)
+        best = measure(servers, bodies, expected, ROUNDS)
+    return dict(zip(SERVERS, best.values()))
+
+
+def test_batches_pay_for_the_network_as_keras_runs_it():
+    best = side_by_side("keras")
+    assert best["ours"][0] >= 2 * best["plain"][0]
+    assert best["ours"][0] >= best["litserve"][0]
+    assert best["ours"][2] <= best["plain"][2] / 3
+
+
+def test_through_onnx_http_is_the_larger_part():
+    best = side_by_side("onnx")
+    assert best["ours"][0] >= best["litserve"][0]

@@ -1,0 +1,78 @@
+"""The service as it is deployed: as a process, under systemd, in a container."""
+
+import configparser
+import json
+import re
+import shlex
+import urllib.request
+from pathlib import Path
+
+import openai
+import pytest
+
+from helpers import CourseError
+from helpers.service import __main__ as command
+from helpers.service.process import ServiceProcess
+
+DEPLOY = Path(__file__).parents[1] / "notebooks" / "deploy"
+
+
+def status(url):
+    with urllib.request.urlopen(url, timeout=5) as answer:
+        return answer.status
+
+
+def test_a_service_process_serves_the_network_and_ends_cleanly():
+    with ServiceProcess("--router", "crew") as process:
+        client = openai.OpenAI(base_url=process.base_url, api_key=process.key)
+        said = client.responses.create(model="crew-lstm", input="two lights u/s")
+        assert said.output_text == "electrical"
+        assert status(f"http://127.0.0.1:{process.port}/ready") == 200
+    assert not process.running
+    with pytest.raises(openai.APIConnectionError):
+        client.with_options(max_retries=0).models.list()
+
+
+def test_a_killed_service_comes_back_with_the_same_port_and_key():
+    first = ServiceProcess("--router", "crew")
+    first.kill()
+    with ServiceProcess("--router", "crew", port=first.port, key=first.key) as second:
+        client = openai.OpenAI(base_url=first.base_url, api_key=first.key)
+        assert "crew-lstm" in [model.id for model in client.models.list()]
+        with pytest.raises(CourseError, match=f"Port {second.port} cannot be used"):
+            ServiceProcess(port=second.port)
+
+
+def test_a_service_that_cannot_start_says_why():
+    with pytest.raises(CourseError, match="invalid choice: 'boiler'"):
+        ServiceProcess("--router", "boiler")
+
+
+def options_of(words):
+    """Arguments after "-m helpers.service", read by the command's own parser."""
+    start = words.index("helpers.service")
+    assert words[start - 1] == "-m"
+    return command.parser().parse_args(words[start + 1 :])
+
+
+def test_systemd_unit():
+    text = (DEPLOY / "plant-router.service").read_text(encoding="utf-8")
+    unit = configparser.ConfigParser(strict=True, interpolation=None)
+    unit.optionxform = str
+    unit.read_string(text)
+    options = options_of(shlex.split(unit["Service"]["ExecStart"]))
+    assert options.router == ["crew"] and not options.faults
+    assert options.folder == Path("/var/lib", unit["Service"]["StateDirectory"])
+    assert unit["Service"]["Restart"] == "always"
+    assert unit["Service"]["KillSignal"] == "SIGTERM"
+
+
+def test_container_file():
+    text = (DEPLOY / "Containerfile").read_text(encoding="utf-8")
+    words = json.loads(re.search(r"^CMD (\[.+\])$", text, re.M)[1])
+    options = options_of(words)
+    assert options.router == ["crew"] and str(options.folder) in text
+    health = json.loads(re.search(r"^  CMD (\[.+\])$", text, re.M)[1])
+    assert f"127.0.0.1:{options.port}/ready" in health[-1]
+    for module in re.findall(r'python -c "(.+?)"', text):
+        compile(module, "Containerfile", "exec")

@@ -1,0 +1,40 @@
+"""tests/endurance.py in small: its counts add up, and nothing is lost."""
+
+import json
+import multiprocessing
+import sys
+
+import endurance
+import pytest
+
+
+@pytest.fixture(scope="module")
+def pool():
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        yield pool
+
+
+def test_a_version_switch_loses_nothing(pool):
+    counted = endurance.exchange(pool, requests=500, rate=150)
+    print(json.dumps(counted))
+    assert counted["requests"] == counted["200"] == 500 and counted["lost"] == 0
+    assert min(counted["answered_by"][version] for version in ("v1", "v2")) > 50
+    assert sum(counted["answered_by"].values()) + counted["abstained"] == 500
+
+
+def test_overload_is_refused_and_the_rest_is_answered(pool):
+    counted = endurance.overloaded(pool, seconds=1.5, rate=400)
+    print(json.dumps(counted))
+    assert counted["200"] + counted["503"] == counted["requests"] == 600
+    assert counted["503"] > counted["200"] > 20
+    assert counted["afterwards"] == {"200": 20}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there terminate() kills")
+def test_a_stop_under_load_breaks_off_no_answer(pool):
+    counted = endurance.stopped(pool, seconds=2.0, rate=100)
+    print(json.dumps(counted))
+    assert counted["exit_code"] == 0 and counted["200"] > 20
+    late = {"ClientConnectorError", "ServerDisconnectedError", "ClientOSError"}
+    kinds = {name for name in counted if not name.endswith("_ms")}
+    assert kinds <= {"exit_code", "stop_s", "200", "503"} | late

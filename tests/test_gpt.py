@@ -1,0 +1,418 @@
+"""workorder-gpt: tokeniser, NumPy against Keras, sampling, saved files."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from helpers import InputError, ModelError, load_orders
+from helpers.gpt import (
+    CONTEXT,
+    FIELDS,
+    FILE,
+    TEXT_TOKENS,
+    VALUE_TOKENS,
+    Cache,
+    Size,
+    Tokeniser,
+    WorkorderGPT,
+    choose,
+    distribution,
+    from_keras,
+    load_gpt,
+    log_softmax,
+    record_loss,
+    records,
+    save_gpt,
+    score,
+    split_all,
+    train_gpt,
+    until_stop,
+)
+from helpers.prepare import MAX_CHARACTERS, normalise, split_by_time
+
+SIZE = Size(width=32, layers=2, heads=4)
+TEXT = "Replace LH bucket tooth zzz"
+ODD = [
+    "",
+    "???",
+    "Öl läuft über",
+    "🔥 pump 🔥",
+    "日本語",
+    "a" * 40,
+    "L/H pumps/valves won't",
+]
+
+
+@pytest.fixture(scope="module")
+def orders():
+    """A few hundred real orders from the whole period."""
+    return load_orders()[::12]
+
+
+@pytest.fixture(scope="module")
+def trained(orders):
+    """A tiny network, trained for two epochs, in Keras."""
+    return train_gpt(orders, SIZE, epochs=2)
+
+
+@pytest.fixture(scope="module")
+def model(trained):
+    return from_keras(*trained)
+
+
+@pytest.fixture(scope="module")
+def tokens(model, orders):
+    """A real prompt and its record."""
+    t = model.tokeniser
+    return t.encode_text(TEXT) + t.encode_record(records(orders)[0])
+
+
+def written(steps):
+    return "".join(step.token for step in steps)
+
+
+# Tokeniser
+
+
+def test_every_record_survives_the_round_trip_exactly(model):
+    everything = load_orders()
+    for record in records(everything):
+        numbers = model.tokeniser.encode_record(record)
+        assert json.loads(model.tokeniser.decode(numbers)) == record
+
+
+def test_every_text_survives_the_round_trip(model):
+    for text in [*load_orders()["text"], *ODD]:
+        numbers = model.tokeniser.encode_text(text)
+        assert model.tokeniser.decode(numbers).strip() == normalise(text)
+
+
+@pytest.mark.parametrize("value", ['say "x"', "back\\slash", "_a__b_", "ü", "", "\n"])
+def test_values_that_need_care_survive_too(model, value):
+    record = dict.fromkeys(FIELDS, value)
+    numbers = model.tokeniser.encode_record(record)
+    assert json.loads(model.tokeniser.decode(numbers)) == record
+
+
+def test_an_unknown_word_is_spelled_and_a_known_one_is_not(model):
+    t = model.tokeniser
+    assert len(t.encode_text("bucket")) == 3
+    assert len(t.encode_text("bucketz")) == 2 + len(" bucketz")
+    rng = np.random.default_rng(0)
+    spelled = t.encode_text("bucket", spell=1.0, rng=rng)
+    assert len(spelled) == 2 + len(" bucket")
+    assert t.decode(spelled) == t.decode(t.encode_text("bucket")) == " bucket"
+
+
+def test_long_texts_are_cut_and_very_long_ones_refused(model):
+    t = model.tokeniser
+    longest = t.encode_text("x" * MAX_CHARACTERS)
+    assert len(longest) == TEXT_TOKENS + 2 and longest[-1] == t.SEP
+    assert set(model.write_record("x" * MAX_CHARACTERS)) == set(FIELDS)
+    with pytest.raises(InputError, match="1,001 characters"):
+        t.encode_text("x" * (MAX_CHARACTERS + 1))
+    with pytest.raises(InputError, match="not bytes"):
+        t.encode_text(b"oil")
+
+
+def test_tokens_have_one_number_each(model):
+    t = model.tokeniser
+    assert len(set(t.pieces[3:])) == len(t) - 3
+
+
+def test_only_orders_before_the_test_period_are_learned():
+    learn, test = split_all(load_orders())
+    assert len(learn) == int(5126 * 0.8) and len(learn) + len(test) == 5126
+    assert learn["date"].max() <= test["date"].min()
+    known = set(Tokeniser.fit(learn, min_count=1).words)
+    assert known == {word for text in learn["clean"] for word in text.split()}
+    crews = split_by_time(load_orders()).test
+    assert learn["date"].max() < crews["date"].min()
+
+
+# The network
+
+
+def test_numpy_equals_keras(trained, model, tokens):
+    keras_logits = trained[0](np.array([tokens])).numpy()[0]
+    assert np.abs(keras_logits - model.logits(tokens)).max() < 1e-4
+    assert model.logits(tokens).dtype == np.float32
+    assert model.parameters == trained[0].count_params()
+
+
+def test_keras_ignores_what_pads_a_row(trained, model, tokens):
+    padded = np.zeros((1, len(tokens) + 9), np.int32)
+    padded[0, : len(tokens)] = tokens
+    keras_logits = trained[0](padded).numpy()[0, : len(tokens)]
+    assert np.abs(keras_logits - model.logits(tokens)).max() < 1e-4
+
+
+@pytest.mark.parametrize("piece", [1, 3])
+def test_cache_equals_recompute(model, tokens, piece):
+    cache = Cache(model.size)
+    for start in range(0, len(tokens), piece):
+        part = tokens[start : start + piece]
+        cached = model.next_logits(part, cache)
+        again = model.next_logits(tokens[: start + len(part)])
+        assert np.abs(cached - again).max() < 1e-4
+    assert cache.length == len(tokens)
+
+
+def test_recomputing_writes_the_same(model):
+    for text in [TEXT, *ODD]:
+        cached = list(model.generate(text, max_tokens=30))
+        tokens = model.tokeniser.encode_text(text)
+        for step in cached:
+            logs = log_softmax(model.logits(tokens)[-1])
+            tokens.append(int(logs.argmax()))
+            assert model.tokeniser.decode(tokens[-1:]) == step.token
+            assert abs(logs.max() - step.logprob) < 1e-4
+
+
+def test_a_later_token_changes_nothing_before_it(model, tokens):
+    changed = [*tokens[:-1], tokens[-1] + 7]
+    before, after = model.logits(tokens), model.logits(changed)
+    assert np.array_equal(before[:-1], after[:-1])
+    assert not np.allclose(before[-1], after[-1])
+    first = model.logits([tokens[0] + 7, *tokens[1:]])
+    assert not np.allclose(before[-1], first[-1])
+
+
+def test_the_context_has_an_end(model):
+    assert len(model.logits([5] * CONTEXT)) == CONTEXT
+    for wrong in ([], [5] * (CONTEXT + 1)):
+        with pytest.raises(InputError, match=f"1 to {CONTEXT}"):
+            model.next_logits(wrong)
+
+
+def test_training_lowers_the_loss_and_repeats(orders, trained, model):
+    model_2, _ = train_gpt(orders[:100], Size(16, 1, 2), epochs=4)
+    assert model_2.losses_by_epoch[-1] < model_2.losses_by_epoch[0]
+    again, _ = train_gpt(orders[:100], Size(16, 1, 2), epochs=4)
+    assert np.allclose(model_2.losses_by_epoch, again.losses_by_epoch, atol=1e-5)
+
+
+# Generation
+
+
+def test_steps_come_one_by_one(model, monkeypatch):
+    calls = []
+    real = model.next_logits
+    monkeypatch.setattr(
+        model, "next_logits", lambda *a: calls.append(1) or real(*a), raising=True
+    )
+    steps = model.generate(TEXT, max_tokens=5)
+    assert not calls
+    next(steps)
+    assert len(calls) == 1
+    assert len(list(steps)) == 4 and len(calls) == 5
+
+
+def test_log_probabilities_sum_to_one(model, tokens):
+    for row in model.logits(tokens):
+        assert abs(np.exp(log_softmax(row)).sum() - 1) < 1e-9
+
+
+def test_each_step_carries_its_log_probability_and_the_best(model):
+    step = next(model.generate(TEXT))
+    token, best = step.top[0]
+    assert (step.token, step.logprob) == (token, best) and best <= 0
+    assert [value for _, value in step.top] == sorted(
+        (value for _, value in step.top), reverse=True
+    )
+    hot = next(model.generate(TEXT, temperature=2.0, seed=3))
+    assert hot.top == step.top  # the model's own, whatever the temperature
+
+
+def test_temperature_zero_is_deterministic_and_seeds_repeat(model):
+    def text(**settings):
+        return written(model.generate(TEXT, max_tokens=20, **settings))
+
+    assert text() == text(seed=1) == text(seed=2, top_p=0.3)
+    assert text(temperature=1.0, seed=4) == text(temperature=1.0, seed=4)
+    assert len({text(temperature=1.0, seed=seed) for seed in range(5)}) > 1
+
+
+def test_temperature_raises_the_entropy(model, tokens):
+    logits = model.next_logits(tokens[:-4])
+
+    def entropy(temperature):
+        p = distribution(logits, temperature, 1.0)
+        return -(p[p > 0] * np.log(p[p > 0])).sum()
+
+    assert entropy(0.3) < entropy(0.7) < entropy(1.0) < entropy(1.5) < entropy(2)
+    coldest = distribution(logits, 1e-300, 1.0)
+    assert coldest.argmax() == logits.argmax() and coldest.max() == 1
+
+
+def test_top_p_keeps_only_the_nucleus():
+    logits = np.log(np.array([0.1, 0.5, 0.1, 0.3], np.float32))
+    assert distribution(logits, 1.0, 0.5).tolist() == [0, 1, 0, 0]
+    assert np.allclose(distribution(logits, 1.0, 0.7), [0, 0.625, 0, 0.375])
+    assert np.allclose(distribution(logits, 1.0, 1.0), [0.1, 0.5, 0.1, 0.3])
+    rng = np.random.default_rng(0)
+    drawn = [choose(logits, 1.0, 0.7, rng) for _ in range(4000)]
+    assert set(drawn) == {1, 3}
+    assert abs(np.mean(np.array(drawn) == 1) - 0.625) < 0.04
+
+
+def test_max_tokens(model):
+    steps = list(model.generate(TEXT, max_tokens=3))
+    assert len(steps) == 3 and steps[-1].finish == "length"
+    assert [step.finish for step in steps[:-1]] == ["", ""]
+    long = list(model.generate("x" * 999, 500, temperature=2.0, seed=1))
+    assert len(long) <= CONTEXT - TEXT_TOKENS - 2 and long[-1].finish
+
+
+@pytest.mark.parametrize("stop", ['"system"', ['": "', "nothing"], "{", 'tem": "'])
+def test_stop_strings_end_the_output_and_are_not_in_it(model, stop):
+    whole = written(model.generate(TEXT, grammar=True))
+    first = stop if isinstance(stop, str) else stop[0]
+    steps = list(model.generate(TEXT, grammar=True, stop=stop))
+    assert written(steps) == whole[: whole.index(first)]
+    assert steps[-1].finish == "stop"
+    assert not any(step.finish for step in steps[:-1])
+
+
+def test_a_stop_string_over_several_tokens_is_held_back(model):
+    step = next(model.generate(TEXT))
+
+    def until(pieces, *stop):
+        steps = until_stop(iter([step._replace(token=p) for p in pieces]), stop)
+        return [s.token for s in steps if s.token]
+
+    assert until(["a", "EN", "D", "b"], "END") == ["a"]
+    assert until(["a", "EN", "x", "b"], "END") == ["a", "EN", "x", "b"]
+    assert until(["xE", "ND"], "END", "zz") == ["x"]
+    assert until(["E", "E", "N", "D"], "END") == ["E"]
+    assert until(["a", "E"], "END") == ["a", "E"]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"max_tokens": 0},
+        {"max_tokens": 1.5},
+        {"temperature": -0.1},
+        {"temperature": float("nan")},
+        {"temperature": 2.1},
+        {"top_p": 0},
+        {"top_p": 1.1},
+        {"stop": ""},
+        {"stop": [3]},
+    ],
+)
+def test_settings_out_of_range_are_refused_at_once(model, wrong):
+    with pytest.raises(InputError, match=next(iter(wrong))):
+        model.generate(TEXT, **wrong)
+
+
+def test_under_the_grammar_every_text_and_temperature_gives_a_record(model):
+    for text in [TEXT, *ODD]:
+        assert set(model.write_record(text)) == set(FIELDS)
+        for seed in range(5):
+            steps = list(
+                model.generate(text, 64, temperature=2.0, seed=seed, grammar=True)
+            )
+            assert list(json.loads(written(steps))) == list(FIELDS)
+            assert steps[-1].finish == "stop"
+
+
+def test_no_value_in_the_data_is_longer_than_the_grammar_allows(model):
+    t = Tokeniser.fit(split_all(load_orders())[0])
+    longest = 0
+    for record in records(split_all(load_orders())[0]):
+        numbers = t.encode_record(record)
+        places = [n for n, token in enumerate(numbers) if token in t.frame]
+        longest = max(longest, *np.diff(places) - 1)
+    assert longest <= VALUE_TOKENS
+    assert 4 * (VALUE_TOKENS + 1) + 2 <= CONTEXT - TEXT_TOKENS - 2
+
+
+def test_scores_are_of_the_last_fifth(model, orders):
+    result = score(model, orders)
+    assert set(result) == {*FIELDS, "record", "loss", "perplexity"}
+    assert all(result["record"] <= result[field] <= 1 for field in FIELDS)
+    assert result["perplexity"] == pytest.approx(np.exp(result["loss"]))
+    _, test = split_all(orders)
+    truth, text = records(test)[0], test["text"].iloc[0]
+    assert (record_loss(model, text, truth) > 0).all()
+
+
+# Saved files
+
+
+@pytest.fixture
+def path(model, tmp_path):
+    """A saved model."""
+    save_gpt(model, tmp_path / "gpt.npz")
+    return tmp_path / "gpt.npz"
+
+
+def test_saved_and_loaded_is_the_model_in_half_precision(model, tokens, path):
+    loaded = load_gpt(path)
+    for name, array in model.weights.items():
+        assert loaded.weights[name].dtype == np.float32
+        assert np.array_equal(loaded.weights[name], array.astype(np.float16))
+    assert np.abs(loaded.logits(tokens) - model.logits(tokens)).max() < 0.05
+    assert [file.name for file in path.parent.iterdir()] == ["gpt.npz"]
+    save_gpt(loaded, path)
+    assert np.array_equal(load_gpt(path).logits(tokens), loaded.logits(tokens))
+
+
+@pytest.mark.parametrize("keep", [0, 100, 0.5, -1])
+def test_a_damaged_file_says_what_to_do(path, keep):
+    whole = path.read_bytes()
+    path.write_bytes(whole[: int(keep * len(whole)) if 0 < keep < 1 else keep])
+    with pytest.raises(ModelError, match="python -m helpers.gpt"):
+        load_gpt(path)
+
+
+def test_flipped_bytes_and_wrong_shapes_are_noticed(model, path):
+    damaged = bytearray(path.read_bytes())
+    damaged[len(damaged) // 2] ^= 255
+    path.write_bytes(damaged)
+    with pytest.raises(ModelError, match="python -m helpers.gpt"):
+        load_gpt(path)
+    for name in ("token", "0_up", "1_attention.qkv"):
+        weights = {**model.weights, name: model.weights[name][:, :-1]}
+        with pytest.raises(ModelError, match=name):
+            WorkorderGPT(model.tokeniser, weights, SIZE)
+        weights.pop(name)
+        with pytest.raises(ModelError, match=name):
+            WorkorderGPT(model.tokeniser, weights, SIZE)
+
+
+def test_a_missing_file_says_what_to_do(tmp_path):
+    with pytest.raises(ModelError, match="git restore .* python -m helpers.gpt"):
+        load_gpt(tmp_path / "none.npz")
+
+
+def test_the_shipped_model_scores_what_the_data_card_says():
+    """Chapter 06 trains the same model and compares its scores with this file's."""
+    model = load_gpt()
+    result = score(model, load_orders())
+    card = (FILE.parent / "README.md").read_text(encoding="utf-8")
+    row = next(line for line in card.splitlines() if line.startswith("| whole record"))
+    assert float(row.split("|")[2]) == round(result["record"], 2)
+    assert result["record"] == pytest.approx(0.70, abs=0.01)
+    assert result["perplexity"] == pytest.approx(1.26, abs=0.01)
+    assert model.size == Size() and FILE.stat().st_size < 400_000
+
+
+def test_the_shipped_model_knows_only_orders_before_the_test_period():
+    learn, _ = split_all(load_orders())
+    fitted, shipped = Tokeniser.fit(learn), load_gpt().tokeniser
+    assert (fitted.names, fitted.words) == (shipped.names, shipped.words)
+
+
+def test_the_model_loads_and_writes_without_tensorflow():
+    code = (
+        "import sys; from helpers.gpt import load_gpt; "
+        "load_gpt().write_record('oil leak'); "
+        "sys.exit(any(m in sys.modules for m in ('tensorflow', 'keras')))"
+    )
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
