@@ -14,6 +14,7 @@ import json
 import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from math import sqrt
 from pathlib import Path
 from typing import NamedTuple
 
@@ -311,9 +312,9 @@ class Cache:
 
     def __init__(self, size: Size):
         """Make room for CONTEXT tokens."""
-        shape = (size.layers, size.heads, CONTEXT, size.width // size.heads)
-        self.keys = np.empty(shape, np.float32)
-        self.values = np.empty(shape, np.float32)
+        shape = (size.layers, 2, size.heads, CONTEXT, size.width // size.heads)
+        self.both = np.empty(shape, np.float32)  # keys, then values
+        self.keys, self.values = self.both[:, 0], self.both[:, 1]
         self.length = 0
 
 
@@ -394,10 +395,14 @@ class WorkorderGPT:
     ) -> np.ndarray:
         """The last row of logits only: float32, (tokens,)."""
         matrix, bias = self._write
-        return normalised(self._read(tokens, cache)[-1:])[0] @ matrix + bias
+        return normalised(self._read(tokens, cache)[-1:])[0].dot(matrix) + bias
 
     def _read(self, tokens: Sequence[int], cache: Cache | None) -> np.ndarray:
-        """Hidden states of new tokens after the last layer: float32, (n, width)."""
+        """Hidden states of new tokens after the last layer: float32, (n, width).
+
+        For one token, the overhead of each call of NumPy is most of the time: so few
+        calls, and dot(), which has less of it than @.
+        """
         cache = Cache(self.size) if cache is None else cache
         start, end = cache.length, cache.length + len(tokens)
         if not start < end <= CONTEXT:
@@ -406,15 +411,13 @@ class WorkorderGPT:
             )
         x = self._token[tokens] + self._place[start:end]
         split = (len(tokens), 3, self.size.heads, -1)
-        for keys, values, layer in zip(
-            cache.keys, cache.values, self._layers, strict=True
-        ):
+        for both, layer in zip(cache.both, self._layers, strict=True):
             qkv, qkv_bias, out, out_bias, up, up_bias, down, down_bias = layer
-            three = normalised(x) @ qkv + qkv_bias
-            q, k, v = three.reshape(split).transpose(1, 2, 0, 3)
-            keys[:, start:end], values[:, start:end] = k, v
-            x = x + attend(q, keys[:, :end], values[:, :end]) @ out + out_bias
-            x = x + gelu(normalised(x) @ up + up_bias) @ down + down_bias
+            three = normalised(x).dot(qkv) + qkv_bias
+            three = three.reshape(split).transpose(1, 2, 0, 3)
+            both[:, :, start:end] = three[1:]
+            x = x + attend(three[0], *both[:, :, :end]).dot(out) + out_bias
+            x = x + gelu(normalised(x).dot(up) + up_bias).dot(down) + down_bias
         cache.length = end
         return x
 
@@ -541,6 +544,8 @@ def centred(weights: np.ndarray) -> np.ndarray:
 
 def normalised(x: np.ndarray) -> np.ndarray:
     """Rows of mean 0 to variance 1 (Ba, Kiros & Hinton 2016): float32, (n, width)."""
+    if len(x) == 1:  # plain numbers are quicker than arrays of one
+        return x / sqrt(float(x[0].dot(x[0])) / x.shape[-1] + EPSILON)
     squares = np.vecdot(x, x)[:, None]
     return x / np.sqrt(squares * np.float32(1 / x.shape[-1]) + np.float32(EPSILON))
 
