@@ -45,8 +45,8 @@ def expect(answer: Callable, *given: object, case: str, wanted: object) -> None:
 
 
 def whole(got: object, case: str) -> None:
-    """Raise NotYet for a number that is not an int."""
-    if not isinstance(got, int):
+    """Raise NotYet for a number that is not whole in type: an int, or one of NumPy."""
+    if not isinstance(got, int | np.integer):
         raise NotYet(f"For {case} return a whole number (int); yours is {got!r:.40}.")
 
 
@@ -387,14 +387,18 @@ def _causal_attention(answer: Callable) -> None:
 def _attends_back(answer: Callable, words: int, units: int) -> None:
     """Raise NotYet unless the answer is causal attention for tables of this shape."""
     random = np.random.default_rng(6)
-    q, k, v = (random.normal(size=(words, units)) for _ in range(3))
-    case = f"{words} words of {units} units"
+    q, k = (random.normal(size=(words, units)) for _ in range(2))
+    v = random.normal(size=(words, 3))  # values may have another width
+    case = f"{words} words of {units} units, values of 3"
+    given = q.copy(), k.copy(), v.copy()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # nan is judged below
-        got = ask(answer, q.copy(), k.copy(), v.copy(), case=case)
+        got = ask(answer, *given, case=case)
+    if not all(map(np.array_equal, given, (q, k, v))):
+        raise NotYet("A table that was given to your function has been changed.")
     if not isinstance(got, tuple) or len(got) != 2:
         raise NotYet(f"Return two things, result and shares; yours is {got!r:.60}.")
-    wanted = f"({words}, {units}) and ({words}, {words})"
+    wanted = f"({words}, 3) and ({words}, {words})"
     shapes = f"{np.shape(got[0])} and {np.shape(got[1])}"
     if shapes != wanted:
         raise NotYet(f"For {case} the shapes are {wanted}; yours are {shapes}.")
@@ -413,7 +417,7 @@ def _attends_back(answer: Callable, words: int, units: int) -> None:
     if not np.allclose(share, wanted):
         raise NotYet(
             f"For {case} no word looks ahead, but the shares differ: divide the scores "
-            "by the root of the units."
+            "by the root of the units of a query."
         )
     if not np.allclose(result, wanted @ v):
         raise NotYet("The shares are right; the result is not shares @ v.")
@@ -439,11 +443,14 @@ def _masked_mean(answer: Callable) -> None:
         ([5, 7, 0, 0], x[:2].mean(0), "two words and two places of padding"),
         ([5, 7, 1, 9], x.mean(0), "four words, one of them unknown (1)"),
         ([3, 0, 0, 0], x[0], "one word"),
+        ([5, 0, 7, 0], x[[0, 2]].mean(0), "padding between two words"),
         ([0, 0, 0, 0], np.zeros(3), "padding only"),
     ]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the mean of no rows is judged below
-            got = ask(answer, x.copy(), np.array(numbers), case=case)
+            got = ask(answer, given := x.copy(), np.array(numbers), case=case)
+        if not np.array_equal(given, x):
+            raise NotYet("The table that was given to your function has been changed.")
         if np.shape(got) != (3,):
             raise NotYet(f"The shape of the mean is (3,); yours is {np.shape(got)}.")
         if not np.allclose(got, wanted):

@@ -217,7 +217,7 @@ WRONG = {
     ],
     "06.1": [
         (lambda q, k, v: fixed_size(q, k, v), "For 6 words of 5 units"),
-        (lambda q, k, v: (q, masked(q, k)[0] @ k), "shapes are (4, 8) and (4, 4)"),
+        (lambda q, k, v: (q, masked(q, k)[0] @ k), "shapes are (4, 3) and (4, 4)"),
         (lambda q, k, v: masked(q, k)[0] @ v, "Return two things"),
         (
             lambda q, k, v: (v, np.exp(q @ k.T) / np.exp(q @ k.T).sum(1)[:, None]),
@@ -227,6 +227,8 @@ WRONG = {
         (lambda q, k, v: (v, masked(q, k)[0]), "by the root of the units"),
         (lambda q, k, v: (v, masked(q / 8**0.5, k)[0]), "not shares @ v"),
         (lambda q, k, v: (v, np.full((4, 4), np.nan)), "There is nan"),
+        (lambda q, k, v: (v, masked(q / 3**0.5, k)[0]), "by the root of the units"),
+        (lambda q, k, v: (v, masked(np.divide(q, 8**0.5, out=q), k)[0]), "changed"),
     ],
     "06.2": [
         (
@@ -248,6 +250,8 @@ WRONG = {
         (lambda x, numbers: x[numbers > 1].mean(0), "unknown (1)"),
         (lambda x, numbers: x[numbers > 0].mean(0), "padding only"),
         (lambda x, numbers: x[numbers > 0].mean(), "The shape of the mean is (3,)"),
+        (lambda x, numbers: x[: (numbers > 0).sum()].mean(0), "between two words"),
+        (lambda x, numbers: np.multiply(x, 0, out=x)[0], "has been changed"),
     ],
     "06.4": [
         (lambda p, top_p: p, "one token is enough"),
