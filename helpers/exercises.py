@@ -21,11 +21,9 @@ def ask(answer: Callable, *given: object, case: str) -> object:
     except Exception as error:
         kind = type(error).__name__
         raise NotYet(f"For {case} your code stopped with {kind}: {error}") from error
-    if (
-        got is None
-        or got is ...
-        or (isinstance(got, tuple) and any(part is ... for part in got))
-    ):
+    if got is None:
+        raise NotYet(f"For {case} your function returned None: is a return missing?")
+    if got is ... or (isinstance(got, tuple) and any(part is ... for part in got)):
         raise NotYet(
             "Your function returns nothing yet: replace the ... with your code."
         )

@@ -16,6 +16,8 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
 # Plain matrix products: the same digits with and without AVX-512, at the same speed.
 os.environ.setdefault("TENSORFLOW_USE_CUSTOM_CONTRACTION_KERNEL", "false")
+# And this before ONNX Runtime, which would report to its vendor how it is used.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 
 @contextmanager

@@ -2,8 +2,13 @@
 
 import configparser
 import json
+import os
 import re
 import shlex
+import signal
+import sys
+import time
+import urllib.error
 import urllib.request
 from pathlib import Path
 
@@ -25,12 +30,29 @@ def status(url):
 def test_a_service_process_serves_the_network_and_ends_cleanly():
     with ServiceProcess("--router", "crew") as process:
         client = openai.OpenAI(base_url=process.base_url, api_key=process.key)
-        said = client.responses.create(model="crew-lstm", input="two lights u/s")
-        assert said.output_text == "electrical"
+        for name in ("crew-lstm", "crew"):
+            said = client.responses.create(model=name, input="two lights u/s")
+            assert said.output_text == "electrical"
         assert status(f"http://127.0.0.1:{process.port}/ready") == 200
     assert not process.running
     with pytest.raises(openai.APIConnectionError):
         client.with_options(max_retries=0).models.list()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there terminate() kills")
+def test_a_service_that_drains_says_so_and_goes_on_answering():
+    with ServiceProcess("--router", "crew", "--drain", "2") as process:
+        client = openai.OpenAI(
+            base_url=process.base_url, api_key=process.key, max_retries=0
+        )
+        os.kill(process.pid, signal.SIGTERM)
+        url = f"http://127.0.0.1:{process.port}/ready"
+        with pytest.raises(urllib.error.HTTPError, match="503"):
+            while status(url) == 200:  # until the signal has arrived
+                time.sleep(0.02)
+        said = client.responses.create(model="crew", input="two lights u/s")
+        assert said.output_text == "electrical"
+        assert process.stop() == 0
 
 
 def test_a_killed_service_comes_back_with_the_same_port_and_key():
@@ -73,6 +95,6 @@ def test_container_file():
     options = options_of(words)
     assert options.router == ["crew"] and str(options.folder) in text
     health = json.loads(re.search(r"^  CMD (\[.+\])$", text, re.M)[1])
-    assert f"127.0.0.1:{options.port}/ready" in health[-1]
+    assert f"127.0.0.1:{options.port}/health" in health[-1]
     for module in re.findall(r'python -c "(.+?)"', text):
         compile(module, "Containerfile", "exec")

@@ -219,6 +219,7 @@ WRONG = {
         (lambda q, k, v: fixed_size(q, k, v), "For 6 words of 5 units"),
         (lambda q, k, v: (q, masked(q, k)[0] @ k), "shapes are (4, 3) and (4, 4)"),
         (lambda q, k, v: masked(q, k)[0] @ v, "Return two things"),
+        (lambda q, k, v: None, "is a return missing"),
         (
             lambda q, k, v: (v, np.exp(q @ k.T) / np.exp(q @ k.T).sum(1)[:, None]),
             "still looks at a later word",

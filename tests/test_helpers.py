@@ -8,6 +8,7 @@ import sys
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pytest
 from strict_nbval import ROOT
 
 import helpers
@@ -82,6 +83,19 @@ def test_importing_helpers_does_not_import_tensorflow():
     assert run("import helpers, sys; print('tensorflow' in sys.modules)").stdout == (
         "False\n"
     )
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads where Linux keeps files")
+def test_nothing_reports_how_the_course_is_used(tmp_path):
+    """ONNX Runtime would make a device id and send reports; see helpers/start.py."""
+    program = (
+        "import os; del os.environ['ORT_DISABLE_TELEMETRY']\n"  # of the test's process
+        "import helpers; helpers.load_router('crew').probabilities('oil leak')"
+    )
+    done = run(program, HOME=str(tmp_path), XDG_CACHE_HOME="")
+    assert done.returncode == 0, done.stderr
+    found = [path.name for path in tmp_path.rglob("*") if path.is_file()]
+    assert "deviceid" not in found and not [n for n in found if "onnxruntime" in n]
 
 
 def test_public_names_exist_and_fit_on_a_screen():

@@ -210,6 +210,17 @@ def test_an_incomplete_batch_waits_for_company_only_if_told():
         assert list(batcher.batches) == batches
 
 
+def test_a_full_batch_does_not_wait():
+    async def fill(batcher):
+        first = asyncio.create_task(batcher.submit("a"))
+        await asyncio.sleep(0.02)
+        both = asyncio.gather(first, batcher.submit("b"))
+        return await asyncio.wait_for(both, 10)
+
+    batcher = Batcher(lambda texts: texts, size=2, wait=60)
+    assert asyncio.run(fill(batcher)) == ["a", "b"]
+
+
 def test_a_full_queue_refuses_at_once():
     def slow(texts):
         time.sleep(0.05)

@@ -9,6 +9,7 @@ import signal
 import sys
 import tempfile
 import threading
+import time
 from pathlib import Path
 
 import psutil
@@ -67,7 +68,9 @@ def parser() -> argparse.ArgumentParser:
     """The options of the command."""
     parser = argparse.ArgumentParser("python -m helpers.service", description=__doc__)
     parser.add_argument("--port", type=int, default=0, help="0 takes a free one")
-    parser.add_argument("--line", default="line-1", help="the line that gets a key")
+    parser.add_argument(
+        "--line", default="line-1", help="the line that gets a key; others keep theirs"
+    )
     parser.add_argument("--per-minute", type=int, default=6000, metavar="N")
     parser.add_argument("--burst", type=int, default=600, metavar="N")
     parser.add_argument(
@@ -75,7 +78,7 @@ def parser() -> argparse.ArgumentParser:
         action="append",
         default=[],
         choices=("crew", "electrician"),
-        help="also serve this network of chapter 02, as NAME-lstm",
+        help="also serve this network of chapter 02, as NAME-lstm, with NAME as alias",
     )
     parser.add_argument(
         "--folder",
@@ -85,6 +88,13 @@ def parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--parent", type=int, metavar="PID", help="end when this process is gone"
+    )
+    parser.add_argument(
+        "--drain",
+        type=float,
+        default=0.0,
+        metavar="SECONDS",
+        help="how long /ready says no before it stops, for a load balancer to see it",
     )
     parser.add_argument("--faults", action="store_true", help="allow teaching faults")
     return parser
@@ -110,6 +120,8 @@ def main(arguments: list[str] | None = None) -> int:
             faults=options.faults,
             audit_file=audit_file,
         )
+        for name in options.router:
+            service.models.point(name, f"{name}-lstm")
         if key:
             save_key(keys_file, options.line, key)
     except CourseError as error:
@@ -137,13 +149,15 @@ def main(arguments: list[str] | None = None) -> int:
             print("  (hand it over and delete that file; only its hash is kept)")
         else:
             print(f"  OPENAI_API_KEY: the key that {options.line} got the first time")
-            print(f"  (lost it? Delete {keys_file}, or use --line with a new name)")
+            print(f"  (lost it? Take {options.line} out of {keys_file}, and restart)")
         sys.stdout.flush()
         gc.collect()
         gc.freeze()  # else the libraries are searched for garbage: pauses of 100 ms
         while not stopped.wait(0.2) and service.running:
             if options.parent and not psutil.pid_exists(options.parent):
                 break
+        service.drain()
+        time.sleep(options.drain)
         service.stop(STOP_SECONDS)
     print("Stopped.")
     return 0

@@ -1,6 +1,7 @@
 """Dynamic batching: requests that arrive together go through the model together."""
 
 import asyncio
+import contextlib
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -28,7 +29,7 @@ class Batcher:
         Args:
             predict: takes a list of texts, returns as many results.
             size: texts in a batch, at most.
-            wait: seconds that an incomplete batch waits for company, always in full.
+            wait: seconds that an incomplete batch waits for company, at most.
             queue: texts that may wait; more are refused, not kept.
 
         """
@@ -39,6 +40,7 @@ class Batcher:
         self._waiting: deque[tuple[str, asyncio.Future]] = deque()
         self._thread = ThreadPoolExecutor(1, "batcher")
         self._task: asyncio.Task | None = None
+        self._full = asyncio.Event()  # a whole batch waits
 
     @property
     def waiting(self) -> int:
@@ -56,6 +58,8 @@ class Batcher:
             raise overloaded(f"{self.queue} orders are waiting already.")
         future = asyncio.get_running_loop().create_future()
         self._waiting.append((text, future))
+        if len(self._waiting) >= self.size:
+            self._full.set()
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._work())
         return await future
@@ -75,7 +79,9 @@ class Batcher:
         loop = asyncio.get_running_loop()
         while self._waiting:
             if self.wait and len(self._waiting) < self.size:
-                await asyncio.sleep(self.wait)
+                self._full.clear()
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._full.wait(), self.wait)
             batch = [
                 self._waiting.popleft()
                 for _ in range(min(self.size, len(self._waiting)))

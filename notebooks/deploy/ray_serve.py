@@ -65,7 +65,8 @@ def main():
 
     @serve.deployment(
         num_replicas=options.replicas,
-        max_ongoing_requests=100,  # of one replica; more wait at the proxy
+        max_ongoing_requests=100,  # of one replica; more wait at the proxy, but at most
+        max_queued_requests=200,  # so many: Ray's default would be an endless queue
         ray_actor_options={"num_cpus": 0.5},
     )
     @serve.ingress(lambda: application(digests))
