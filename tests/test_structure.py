@@ -77,7 +77,7 @@ class TestEveryNotebook:
             lines = source.splitlines()
             assert len(lines) <= 25, lines[:2]
             assert max(map(len, lines), default=0) <= 88, max(lines, key=len)
-        assert path.stat().st_size < 450_000
+        assert path.stat().st_size < 400_000
 
     def test_helpers_is_the_first_import(self, path):
         first = next(s for s in code(path) if "import " in s)
