@@ -6,7 +6,7 @@ unknown fields are refused, so that a misspelled option does not silently do not
 
 import base64
 import json
-import secrets
+import random
 import time
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
@@ -26,6 +26,7 @@ Json = dict[str, Any]
 Steps = AsyncIterator[tuple[int, Step]]  # number of the answer, and its next token
 MAX_NAMES = 64  # in an object whose every name is checked
 MAX_ANSWERS = 8  # to one request
+_IDS = random.Random()  # of its own: the notebooks seed the common one
 Stop = Annotated[str, Field(min_length=1, max_length=100)]
 Top = Annotated[int | None, Field(ge=0, le=TOP)]  # so many of the likeliest tokens
 ONLY_LIKELIEST = {  # what does no harm to a model that always says what is likeliest
@@ -288,8 +289,8 @@ def _said(
 
 
 def new_id(kind: str) -> str:
-    """A fresh identifier such as "resp_1f0c..."."""
-    return f"{kind}_{secrets.token_hex(12)}"
+    """A fresh identifier such as "resp_1f0c..."; unique, but no secret."""
+    return f"{kind}_{_IDS.getrandbits(96):024x}"
 
 
 def event(data: Json, name: str | None = None) -> bytes:
