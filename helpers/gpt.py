@@ -12,6 +12,7 @@ has learned the rules, not that it knows excavators.
 
 import json
 import os
+from codecs import getincrementaldecoder
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from math import sqrt
@@ -55,7 +56,8 @@ class Step(NamedTuple):
     """One generated token.
 
     logprob and top (the likeliest tokens, best first) are the model's own, as natural
-    logarithms, before temperature and top_p. finish is "" while more may come, "stop"
+    logarithms, before temperature and top_p. A letter of several tokens is the text of
+    the last of them. finish is "" while more may come, "stop"
     at the end of the record or at a stop string, "length" where a limit was reached.
     """
 
@@ -102,7 +104,7 @@ class Tokeniser:
         self.pieces += [bytes([number]) for number in range(32, 256)]
         self.pieces += [name.encode() for name in self.names]
         self.pieces += [f" {word}".encode() for word in self.words]
-        self._index = {piece: number for number, piece in enumerate(self.pieces)}
+        self._index = {p: number for number, p in enumerate(self.pieces) if p}
         self.value_tokens = self._numbers("_") + [
             self._index[name.encode()] for name in self.names
         ]
@@ -476,6 +478,7 @@ class WorkorderGPT:
         """The loop of generation: logits, choose, yield, append."""
         cache, new, written = Cache(self.size), tokens, []
         limit = min(max_tokens, CONTEXT - len(tokens))
+        decoder = getincrementaldecoder("utf-8")("replace")
         while len(written) < limit:
             logits = self.next_logits(new, cache)
             allowed = logits + self._allowed(written) if grammar else logits
@@ -484,7 +487,8 @@ class WorkorderGPT:
             new = [token]
             end = token == self.tokeniser.END
             finish = "stop" if end else "length" if len(written) == limit else ""
-            yield self._step(token, logits, finish)
+            text = decoder.decode(self.tokeniser.pieces[token], final=bool(finish))
+            yield self._step(token, text, logits, finish)
             if finish:
                 return
 
@@ -497,14 +501,14 @@ class WorkorderGPT:
             mask = np.where(np.arange(len(mask)) == frame[len(places)], 0, -np.inf)
         return mask
 
-    def _step(self, token: int, logits: np.ndarray, finish: str) -> Step:
-        """Token, log probability and the likeliest tokens, as text."""
+    def _step(self, token: int, text: str, logits: np.ndarray, finish: str) -> Step:
+        """The token's text, its log probability, and the likeliest tokens."""
         logs = log_softmax(logits)
         best = np.argpartition(logs, -TOP)[-TOP:]
         best = best[np.argsort(-logs[best])]
         decode = self.tokeniser.decode
         top = tuple((decode([number]), float(logs[number])) for number in best)
-        return Step(decode([token]), float(logs[token]), top, finish)
+        return Step(text, float(logs[token]), top, finish)
 
     def write_record(self, text: str) -> dict[str, str]:
         """The likeliest record (greedy), always with the four fields.
@@ -726,7 +730,8 @@ def save_gpt(model: WorkorderGPT, path: Path = FILE) -> None:
     arrays["card"] = np.frombuffer(json.dumps(card).encode(), np.uint8)
     temporary = path.with_name(f".{os.getpid()}-{path.name}")
     try:
-        np.savez_compressed(temporary, **arrays)
+        with open(temporary, "wb") as file:
+            np.savez_compressed(file, **arrays)
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)

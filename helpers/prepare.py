@@ -120,11 +120,6 @@ def label_locations(locations: pd.Series, table: pd.DataFrame) -> pd.DataFrame:
     return labels.astype({"electrician": "Int8"})
 
 
-def _words(cell: str) -> list[str]:
-    """The words of one table cell; an untidy cell may have spaces and empty places."""
-    return [word.strip() for word in cell.upper().split(";") if word.strip()]
-
-
 def _pattern(word: str) -> str:
     return (
         f"^{re.escape(word[1:])}$" if word.startswith("=") else rf"\b{re.escape(word)}"

@@ -33,22 +33,26 @@ from helpers.service.classifier import Classifier
 from helpers.service.process import ServiceProcess
 
 
-async def arrivals(url: str, key: str, model: str, rate: float, number: int, seed: int):
+async def arrivals(
+    url: str, key: str, model: str, rate: float, number: int, seed: int, fault: str = ""
+):
     """Send requests at random moments, whatever became of the earlier ones.
 
     Returns:
-        (outcome, label, seconds) of each: the status, or the name of the exception.
+        (outcome, label, seconds, begun) of each: the status or the name of the
+        exception, the answer, how long it took, and the time when it was sent.
 
     """
     texts = load_orders()["text"].tolist()
     due = np.cumsum(np.random.default_rng(seed).exponential(1 / rate, number))
     waiting, results = set(), []
     headers = {"Authorization": f"Bearer {key}"}
+    headers |= {"x-teach-fault": fault} if fault else {}
     timeout = aiohttp.ClientTimeout(30)
     connector = aiohttp.TCPConnector(limit=0)
 
     async def one(text: str, began: float) -> None:
-        label = ""
+        label, begun = "", time.time()  # the same clock in all processes
         try:
             body = {"model": model, "input": text}
             async with session.post(f"{url}/responses", json=body) as answer:
@@ -58,7 +62,7 @@ async def arrivals(url: str, key: str, model: str, rate: float, number: int, see
                     label = said["output"][0]["content"][0]["text"]
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             outcome = type(error).__name__
-        results.append((outcome, label, time.perf_counter() - began))
+        results.append((outcome, label, time.perf_counter() - began, begun))
 
     async with aiohttp.ClientSession(
         headers=headers, timeout=timeout, connector=connector
@@ -86,9 +90,9 @@ def in_background(pool, *arguments):
 
 def summary(results) -> dict:
     """Counts of outcomes, and percentiles of the answered in ms."""
-    seconds = [s for outcome, _, s in results if outcome == "200"] or [np.nan]
+    seconds = [s for outcome, _, s, _ in results if outcome == "200"] or [np.nan]
     p50, p95, p99 = np.percentile(seconds, (50, 95, 99)) * 1e3
-    counts = dict(Counter(outcome for outcome, _, _ in results))
+    counts = dict(Counter(outcome for outcome, *_ in results))
     return (
         counts
         | {"p50_ms": round(p50, 1), "p95_ms": round(p95, 1)}
@@ -126,11 +130,11 @@ def exchange(pool, requests: int, rate: float) -> dict:
         results = load.get()
     assert switched, "the load ended before the switch"
     quarter = len(memory) // 4
-    versions = Counter(label.partition(":")[0] for _, label, _ in results if label)
+    versions = Counter(label.partition(":")[0] for _, label, *_ in results if label)
     return {
         "requests": len(results),
         "minutes": round((time.perf_counter() - began) / 60, 2),
-        "lost": sum(outcome != "200" for outcome, _, _ in results),
+        "lost": sum(outcome != "200" for outcome, *_ in results),
         "switched_after_s": round(switched, 1),
         "abstained": versions.pop("unsure", 0),
         "answered_by": dict(versions),
@@ -191,34 +195,41 @@ def overloaded(pool, seconds: float = 10.0, rate: float = 1000) -> dict:
         service.models.add(Classifier("slow", slow, router.labels, batcher=batcher))
         place = service.base_url, service.key, "slow"
         results = pool.apply(_run, (*place, rate, round(rate * seconds), 0))
-        refused = [s for outcome, _, s in results if outcome == "503"]
+        refused = [s for outcome, _, s, _ in results if outcome == "503"]
         time.sleep(0.5)
         after = pool.apply(_run, (*place, 20, 20, 0))
     return {
         "requests": len(results),
         **summary(results),
         "refused_p99_ms": round(float(np.percentile(refused, 99)) * 1e3, 1),
-        "afterwards": dict(Counter(outcome for outcome, _, _ in after)),
+        "afterwards": dict(Counter(outcome for outcome, *_ in after)),
     }
 
 
 def stopped(pool, seconds: float = 4.0, rate: float = 200) -> dict:
-    """Part 4: SIGTERM while requests arrive; who was answered, who came too late."""
-    process = ServiceProcess("--router", "crew")
-    load = in_background(
-        pool,
-        process.base_url,
-        process.key,
-        "crew-lstm",
-        rate,
-        round(rate * seconds),
-        0,
-    )
+    """Part 4: SIGTERM while requests arrive and 0.2 s of each lie before the service.
+
+    The simulated distance (a teaching fault) keeps many of them in flight.
+    """
+    process = ServiceProcess("--router", "crew", "--faults")
+    place = process.base_url, process.key, "crew-lstm"
+    pool.apply(_run, (*place, 100, 20, 1))  # the pool has imported all it needs
+    load = in_background(pool, *place, rate, round(rate * seconds), 0, "distant")
     load.wait(seconds / 2)
-    began = time.perf_counter()
+    signalled = time.time()
     code = process.stop()
-    took = time.perf_counter() - began
-    return {"exit_code": code, "stop_s": round(took, 2), **summary(load.get())}
+    took = time.time() - signalled
+    results = load.get()
+    margin = 0.05  # seconds from the clock of a client to the arrival of its request
+    before = [row for row in results if row[3] < signalled - margin]
+    late = [row for row in results if row[3] >= signalled - margin]
+    return {
+        "exit_code": code,
+        "stop_s": round(took, 2),
+        "in_flight": sum(row[3] + row[2] > signalled for row in before),
+        "begun_before": dict(Counter(outcome for outcome, *_ in before)),
+        "begun_after": dict(Counter(outcome for outcome, *_ in late)),
+    }
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -6,6 +6,7 @@ import os
 import re
 import shlex
 import signal
+import subprocess
 import sys
 import time
 import urllib.error
@@ -13,7 +14,9 @@ import urllib.request
 from pathlib import Path
 
 import openai
+import psutil
 import pytest
+from service_process import RUN
 
 from helpers import CourseError
 from helpers.service import __main__ as command
@@ -28,13 +31,16 @@ def status(url):
 
 
 def test_a_service_process_serves_the_network_and_ends_cleanly():
-    with ServiceProcess("--router", "crew") as process:
+    process = ServiceProcess("--router", "crew")
+    with process:
         client = openai.OpenAI(base_url=process.base_url, api_key=process.key)
         for name in ("crew-lstm", "crew"):
             said = client.responses.create(model=name, input="two lights u/s")
             assert said.output_text == "electrical"
         assert status(f"http://127.0.0.1:{process.port}/ready") == 200
-    assert not process.running
+        if sys.platform != "win32":  # there it cannot be asked, only killed
+            assert process.stop() == 0
+    assert not process.running and not process.folder.exists()
     with pytest.raises(openai.APIConnectionError):
         client.with_options(max_retries=0).models.list()
 
@@ -63,6 +69,71 @@ def test_a_killed_service_comes_back_with_the_same_port_and_key():
         assert "crew-lstm" in [model.id for model in client.models.list()]
         with pytest.raises(CourseError, match=f"Port {second.port} cannot be used"):
             ServiceProcess(port=second.port)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL")
+def test_a_service_ends_with_the_process_that_started_it(tmp_path):
+    code = (
+        "from helpers.service.process import ServiceProcess\n"
+        "print(ServiceProcess().pid, flush=True); input()"
+    )
+    parent = subprocess.Popen(
+        [sys.executable, "-c", code],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env=os.environ | {"TMPDIR": str(tmp_path)},
+    )
+    child = psutil.Process(int(parent.stdout.readline()))
+    parent.kill()
+    parent.communicate()
+    psutil.wait_procs([child], timeout=10)
+    assert not child.is_running() or child.status() == psutil.STATUS_ZOMBIE
+
+
+PLANTED = """
+import threading, time, uvicorn
+from helpers.router import Router
+def hang(self, texts): time.sleep({hang}); return probabilities(self, texts)
+probabilities, Router.probabilities = Router.probabilities, hang
+if {crash}:
+    async def broken(self): raise RuntimeError("planted")
+    uvicorn.Server.main_loop = broken
+"""
+
+
+def planted(tmp_path, hang=0, crash=False):
+    run = ("-c", PLANTED.format(hang=hang, crash=crash) + RUN)
+    return ServiceProcess("--router", "crew", run=run, folder=tmp_path)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there terminate() kills")
+def test_a_model_that_hangs_does_not_keep_the_process(tmp_path):
+    process = planted(tmp_path, hang=60)
+    with openai.OpenAI(
+        base_url=process.base_url, api_key=process.key, max_retries=0, timeout=0.5
+    ) as client:
+        with pytest.raises(openai.APITimeoutError):
+            client.responses.create(model="crew", input="two lights u/s")
+        began = time.monotonic()
+        assert process.stop() == 0
+    assert time.monotonic() - began < 25, "systemd would have killed it after 20 s"
+
+
+def test_a_service_that_crashes_does_not_report_success(tmp_path):
+    try:
+        process = planted(tmp_path, crash=True)
+    except CourseError:
+        return  # it was gone before its address was read
+    process._process.wait(20)
+    assert process.kill() == 1
+    assert "ended by itself" in process.said()
+
+
+def test_a_key_that_cannot_be_handed_over_is_not_kept(tmp_path, capsys):
+    (tmp_path / "line-1.key").mkdir()
+    assert command.main(["--folder", str(tmp_path)]) == 1
+    assert "must be a folder you can write to" in capsys.readouterr().err
+    assert not (tmp_path / command.KEYS_FILE).exists()
 
 
 def test_a_service_that_cannot_start_says_why():
@@ -94,6 +165,8 @@ def test_container_file():
     words = json.loads(re.search(r"^CMD (\[.+\])$", text, re.M)[1])
     options = options_of(words)
     assert options.router == ["crew"] and str(options.folder) in text
+    ignored = (DEPLOY / "Containerfile.dockerignore").read_text(encoding="utf-8")
+    assert {"data/*.key", "data/service_*"} <= set(ignored.split())
     health = json.loads(re.search(r"^  CMD (\[.+\])$", text, re.M)[1])
     assert f"127.0.0.1:{options.port}/health" in health[-1]
     for module in re.findall(r'python -c "(.+?)"', text):

@@ -204,6 +204,10 @@ WRONG = {
             lambda size, seconds, patience: (int(patience / seconds) - 1) * size,
             "not even one batch",
         ),
+        (
+            lambda size, s, p: max(0.0, (int(p / s) - 1.0) * size),
+            "a whole number (int)",
+        ),
     ],
     "05.4": [
         (lambda rate, capacity, load: math.ceil(rate / capacity / load), "one and a"),
@@ -260,6 +264,7 @@ WRONG = {
         (lambda p, top_p: np.where(p >= p.max(), p, 0), "add up to 0.50, not 1"),
         (lambda p, top_p: np.where(p >= p.max(), 1.0, 0), "two tokens reach 0.7"),
         (lambda p, top_p: [1.0], "return 4 numbers"),
+        (lambda p, top_p: generous(p, top_p), "reaches top_p exactly"),
         (lambda p, top_p: np.divide(p, 2, out=p), "has been changed"),
     ],
 }
@@ -276,6 +281,17 @@ def bucket(size, per_second, top=None, fee=0):
         return 0.0 if level >= 1 else (1 - level) / per_second
 
     return take
+
+
+def generous(p, top_p):
+    """Top-p that keeps one token too many where the sum is reached exactly."""
+    order = np.argsort(-p)
+    kept = np.zeros(len(p))
+    inside = order[np.round(np.cumsum(p[order]) - p[order], 9) <= top_p]
+    kept[inside] = p[inside]
+    if len(p) == 4 and len(set(p)) == 1:
+        kept = np.array([0.5, 0.5, 0, 0])
+    return kept / kept.sum()
 
 
 def rank(values, p, place=math.ceil):

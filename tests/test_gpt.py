@@ -19,11 +19,15 @@ from helpers.gpt import (
     VALUE_TOKENS,
     Cache,
     Size,
+    Step,
     Tokeniser,
     WorkorderGPT,
+    batches,
+    build_gpt,
     choose,
     distribution,
     from_keras,
+    keras_weights,
     load_gpt,
     log_softmax,
     record_loss,
@@ -98,6 +102,7 @@ def test_values_that_need_care_survive_too(model, value):
     record = dict.fromkeys(FIELDS, value)
     numbers = model.tokeniser.encode_record(record)
     assert json.loads(model.tokeniser.decode(numbers)) == record
+    assert not {0, 1, 2} & set(numbers[:-1]), "a control token inside the record"
 
 
 def test_an_unknown_word_is_spelled_and_a_known_one_is_not(model):
@@ -144,6 +149,73 @@ def test_numpy_equals_keras(trained, model, tokens):
     assert np.abs(keras_logits - model.logits(tokens)).max() < 1e-4
     assert model.logits(tokens).dtype == np.float32
     assert model.parameters == trained[0].count_params()
+
+
+def test_the_shipped_weights_mean_the_same_to_keras():
+    shipped = load_gpt()
+    network = build_gpt(len(shipped.tokeniser), shipped.size)
+    names = keras_weights(network)
+    for layer in network.layers:
+        layer.set_weights([w for w in arrays_of(layer, shipped.weights)])
+    assert (
+        all(
+            np.array_equal(a, shipped.weights[n])
+            for n, a in keras_weights(network).items()
+        )
+        and names.keys() == shipped.weights.keys()
+    )
+    for text, record in zip(load_orders()["text"][-50:], records(load_orders()[-50:])):
+        t = shipped.tokeniser
+        numbers = t.encode_text(text) + t.encode_record(record)
+        theirs = network(np.array([numbers])).numpy()[0]
+        assert np.abs(theirs - shipped.logits(numbers)).max() < 5e-5
+
+
+def arrays_of(layer, weights):
+    """The weights of one layer of build_gpt, taken out of the shipped arrays."""
+    if "attention" not in layer.name:
+        found = (layer.name, f"{layer.name}_bias")
+        return [weights[name] for name in found if name in weights]
+    kernels = np.split(weights[f"{layer.name}.qkv"], 3, axis=1)
+    biases = np.split(weights[f"{layer.name}.qkv_bias"], 3)
+    out = [weights[f"{layer.name}.out"], weights[f"{layer.name}.out_bias"]]
+    flat = [a for pair in zip(kernels, biases) for a in pair] + out
+    return [a.reshape(w.shape) for a, w in zip(flat, layer.get_weights())]
+
+
+def test_a_batch_trains_the_record_only_and_every_row_once():
+    prompts = [[1, 5, 2], [1, 5, 6, 7, 2], [1, 2]] * 30
+    answers = [[20 + n % 3, 9, 1] for n in range(90)]
+    seen, orders = 0, []
+    for seed in (0, 1):
+        for x, y, weight in batches(prompts, answers, np.random.default_rng(seed)):
+            assert np.array_equal(x[:, 1:], y[:, :-1])  # y is x, one place further on
+            assert (weight.sum(1) == 3).all() and set(y[weight == 1]) <= {
+                9,
+                1,
+                20,
+                21,
+                22,
+            }
+            seen += len(x)
+            orders.append(y[weight == 1].tolist())
+    assert seen == 180 and orders[: len(orders) // 2] != orders[len(orders) // 2 :]
+
+
+def test_a_letter_of_two_tokens_is_written_once(model):
+    pieces = model.tokeniser._numbers("ü")
+    assert len(pieces) == 2
+    logits = iter([*pieces, model.tokeniser.END])
+    copy = WorkorderGPT(model.tokeniser, model.weights, model.size)
+
+    def planned(tokens, cache=None):
+        row = np.full(len(model.tokeniser), -50.0, np.float32)
+        row[next(logits)] = 0
+        return row
+
+    copy.next_logits = planned
+    steps = list(copy.generate("seal"))
+    assert [step.token for step in steps] == ["", "ü", ""]
 
 
 def test_keras_ignores_what_pads_a_row(trained, model, tokens):
@@ -280,6 +352,14 @@ def test_stop_strings_end_the_output_and_are_not_in_it(model, stop):
     assert not any(step.finish for step in steps[:-1])
 
 
+def test_the_first_stop_string_in_the_text_ends_it():
+    pieces = [Step(text, -0.1, ()) for text in ("ab", "cd", "ef", "gh")]
+    for stop, said in ((("ef", "bc"), "a"), (("g", "de"), "abc"), (("h",), "abcdefg")):
+        steps = list(until_stop(iter(pieces), stop))
+        assert written(steps) == said
+        assert [s.finish for s in steps] == [""] * (len(steps) - 1) + ["stop"]
+
+
 def test_a_stop_string_over_several_tokens_is_held_back(model):
     step = next(model.generate(TEXT))
 
@@ -387,6 +467,14 @@ def test_flipped_bytes_and_wrong_shapes_are_noticed(model, path):
         weights.pop(name)
         with pytest.raises(ModelError, match=name):
             WorkorderGPT(model.tokeniser, weights, SIZE)
+
+
+def test_a_file_of_any_name_is_written_whole_or_not_at_all(model, tmp_path):
+    save_gpt(model, tmp_path / "model.bin")
+    assert load_gpt(tmp_path / "model.bin").parameters == model.parameters
+    with pytest.raises(OSError):
+        save_gpt(model, tmp_path / "no folder" / "model.bin")
+    assert [file.name for file in tmp_path.iterdir()] == ["model.bin"]
 
 
 def test_a_missing_file_says_what_to_do(tmp_path):

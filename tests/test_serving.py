@@ -5,6 +5,7 @@ import http.client
 import json
 import threading
 import time
+from collections import Counter
 from typing import Literal
 
 import httpx2
@@ -14,11 +15,14 @@ import pytest
 from pydantic import BaseModel, create_model
 
 from helpers import InputError, load_router
+from helpers.gpt import NAME as GPT
 from helpers.gpt import Step
+from helpers.promptable import NAME
 from helpers.service import start
 from helpers.service.batching import Batcher
 from helpers.service.classifier import Classifier
 from helpers.service.errors import ServiceError
+from helpers.service.gpt import MAX_RUNNING, Running
 from helpers.service.models import Models
 from helpers.service.prompt import Answer
 
@@ -210,6 +214,47 @@ def test_an_incomplete_batch_waits_for_company_only_if_told():
         assert list(batcher.batches) == batches
 
 
+@pytest.mark.parametrize("row", [[0.2, 0.3, 0.5], [np.nan, 0.5], 0.7])
+def test_a_model_that_returns_no_probabilities_is_named(service, client, row):
+    service.models.add(Classifier("broken", lambda texts: [row for _ in texts], LABELS))
+    try:
+        with pytest.raises(
+            openai.InternalServerError, match="broken returned .* not 2"
+        ):
+            client.responses.create(model="broken", input="seal")
+    finally:
+        service.models.remove("broken")
+
+
+def test_an_alias_of_the_promptable_model_makes_embeddings(service, client):
+    service.models.point("embedder", NAME)
+    assert "embedder" in [model.id for model in client.models.list()]
+    assert client.embeddings.create(model="embedder", input="seal").data
+    with pytest.raises(InputError, match="There is a model 'embedder' already"):
+        service.models.add(Classifier("embedder", by_length, LABELS))
+
+
+def test_too_many_records_at_once_are_refused_and_the_rest_is_written(service):
+    async def ask(client):
+        options = {"model": GPT, "prompt": "seal leaking", "n": 8}
+        try:
+            said = await client.completions.create(**options)
+        except openai.InternalServerError as error:
+            return error.status_code
+        return len(said.choices)
+
+    async def many():
+        async with openai.AsyncOpenAI(
+            base_url=service.base_url, api_key=service.key, max_retries=0
+        ) as client:
+            got = await asyncio.gather(*(ask(client) for _ in range(60)))
+            return Counter(got), await ask(client)
+
+    got, afterwards = asyncio.run(many())
+    assert got[8] >= MAX_RUNNING // 8 and got[503] > 0 and got[8] + got[503] == 60
+    assert afterwards == 8 and Running.count == 0
+
+
 def test_a_full_batch_does_not_wait():
     async def fill(batcher):
         first = asyncio.create_task(batcher.submit("a"))
@@ -219,6 +264,14 @@ def test_a_full_batch_does_not_wait():
 
     batcher = Batcher(lambda texts: texts, size=2, wait=60)
     assert asyncio.run(fill(batcher)) == ["a", "b"]
+
+
+def test_a_model_that_raises_stopiteration_hangs_nobody():
+    def stop(texts):
+        raise StopIteration
+
+    results = asyncio.run(submit_all(Batcher(stop), "ab"))
+    assert {str(error) for error in results} == {"The model raised StopIteration"}
 
 
 def test_a_full_queue_refuses_at_once():
@@ -259,6 +312,8 @@ def test_a_caller_that_leaves_costs_nothing():
         leaver = asyncio.create_task(batcher.submit("leaver"))
         await asyncio.sleep(0)
         leaver.cancel()
+        await asyncio.sleep(0)
+        assert batcher.waiting == 0  # room for others at once
         await asyncio.gather(busy, batcher.submit("stays"), return_exceptions=True)
 
     def slow(texts):

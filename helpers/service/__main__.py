@@ -17,11 +17,12 @@ import psutil
 from helpers.data import STATE
 from helpers.errors import CourseError
 from helpers.promptable import NAME
-from helpers.service import start
+from helpers.service import Service, start
 from helpers.service.classifier import classifier_of
 from helpers.service.keys import Keys
 
-STOP_SECONDS = 15.0  # for what is in flight
+KEYS_FILE = "service_keys.json"
+STOP_SECONDS = 10.0  # for what is in flight; 7 s more at most until it has ended
 
 
 def load_keys(path: Path, line: str, per_minute: int, burst: int) -> tuple[Keys, str]:
@@ -100,68 +101,88 @@ def parser() -> argparse.ArgumentParser:
     return parser
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Serve until Ctrl-C or SIGTERM; return the exit code."""
-    options = parser().parse_args(arguments)
-    keys_file = options.folder / "service_keys.json"
-    audit_file = options.folder / "service_audit.jsonl"
+def hand_over(folder: Path, line: str, key: str) -> list[str]:
+    """Save the hash of a line's new key, if it is one; what to say about the key."""
+    keys_file = folder / KEYS_FILE
+    if not key:
+        return [
+            f"  OPENAI_API_KEY: the key that {line} got the first time",
+            f"  (lost it? Take {line} out of {keys_file}, and restart)",
+        ]
+    if sys.stdout.isatty():
+        said = [export("OPENAI_API_KEY", key)]
+        said.append(f"\nThis key of {line} is shown once; only its hash is kept.")
+    else:  # what is printed goes to some log, and stays there
+        said = [f"  OPENAI_API_KEY: it is in {write_key(folder, line, key)}"]
+        said.append("  (hand it over and delete that file; only its hash is kept)")
+    save_key(keys_file, line, key)
+    return said
+
+
+def export(name: str, value: str) -> str:
+    """The command that sets an environment variable here."""
+    return ("  $env:{}='{}'" if sys.platform == "win32" else "  export {}='{}'").format(
+        name, value
+    )
+
+
+def serve(service: Service, drain: float, parent: int | None) -> bool:
+    """Wait for SIGTERM, Ctrl-C or the end of the parent, and stop; whether asked to."""
     stopped = threading.Event()
     for name in (signal.SIGINT, signal.SIGTERM):
         signal.signal(name, lambda *_: stopped.set())
+    gc.collect()
+    gc.freeze()  # else the libraries are searched for garbage: pauses of 100 ms
+    while not stopped.wait(0.2) and service.running:
+        if parent and not psutil.pid_exists(parent):
+            break
+    asked = service.running
+    service.drain()
+    time.sleep(drain)
+    service.stop(STOP_SECONDS)
+    return asked
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Serve until Ctrl-C or SIGTERM; return the exit code."""
+    options = parser().parse_args(arguments)
+    folder, audit_file = options.folder, options.folder / "service_audit.jsonl"
+    limits = options.per_minute, options.burst
     try:
-        keys, key = load_keys(
-            keys_file, options.line, options.per_minute, options.burst
-        )
-        service = start(
+        keys, key = load_keys(folder / KEYS_FILE, options.line, *limits)
+        more = [classifier_of(name) for name in options.router]
+        with start(
             options.port,
-            more=[classifier_of(name) for name in options.router],
+            more=more,
             keys=keys,
             key=key,
             faults=options.faults,
             audit_file=audit_file,
-        )
-        for name in options.router:
-            service.models.point(name, f"{name}-lstm")
-        if key:
-            save_key(keys_file, options.line, key)
+        ) as service:
+            for name in options.router:
+                service.models.point(name, f"{name}-lstm")
+            about_key = hand_over(folder, options.line, key)
+            print(f"Model service on {service.base_url} (Ctrl-C stops it)")
+            print(f"Audit log, without texts: {audit_file}")
+            print("\nFor the notebooks, in another terminal, before `jupyter lab`:")
+            print(export("OPENAI_BASE_URL", service.base_url))
+            print(export("OPENAI_MODEL", NAME))
+            print(*about_key, sep="\n", flush=True)
+            asked = serve(service, options.drain, options.parent)
+    except KeyboardInterrupt:  # while the models were loaded
+        return 130
     except CourseError as error:
         print(error, file=sys.stderr)
         return 1
     except OSError as error:
-        print(
-            f"{error}. {options.folder} must be a folder you can write to.",
-            file=sys.stderr,
-        )
+        print(f"{error}. {folder} must be a folder you can write to.", file=sys.stderr)
         return 1
-    with service:
-        print(f"Model service on {service.base_url} (Ctrl-C stops it)")
-        print(f"Audit log, without texts: {audit_file}")
-        print("\nFor the notebooks, in another terminal, before `jupyter lab`:")
-        say = "$env:{}='{}'" if sys.platform == "win32" else "export {}='{}'"
-        print("  " + say.format("OPENAI_BASE_URL", service.base_url))
-        print("  " + say.format("OPENAI_MODEL", NAME))
-        if key and sys.stdout.isatty():
-            print("  " + say.format("OPENAI_API_KEY", key))
-            print(f"\nThis key of {options.line} is shown once; only its hash is kept.")
-        elif key:  # what is printed goes to some log, and stays there
-            path = write_key(options.folder, options.line, key)
-            print(f"  OPENAI_API_KEY: it is in {path}")
-            print("  (hand it over and delete that file; only its hash is kept)")
-        else:
-            print(f"  OPENAI_API_KEY: the key that {options.line} got the first time")
-            print(f"  (lost it? Take {options.line} out of {keys_file}, and restart)")
-        sys.stdout.flush()
-        gc.collect()
-        gc.freeze()  # else the libraries are searched for garbage: pauses of 100 ms
-        while not stopped.wait(0.2) and service.running:
-            if options.parent and not psutil.pid_exists(options.parent):
-                break
-        service.drain()
-        time.sleep(options.drain)
-        service.stop(STOP_SECONDS)
-    print("Stopped.")
-    return 0
+    print("Stopped." if asked else "The service ended by itself.")
+    return 0 if asked else 1
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    code = main()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)  # a model that hangs in its thread must not keep the process

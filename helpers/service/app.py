@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -94,7 +94,7 @@ def build_app(
         body: protocol.EmbeddingsRequest, request: Request
     ) -> Response:
         await begin(request, body.model)
-        if body.model != NAME:
+        if request.state.served.name != NAME:
             raise bad_request(f"Only {NAME} makes embeddings.", "no_embeddings")
         model = request.state.served.model
         texts = [body.input] if isinstance(body.input, str) else body.input
@@ -150,7 +150,7 @@ def build_app(
 
 
 async def _in_order(events: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """The events; after each, others may go on, and a client that left is noticed."""
+    """The events; after each, a client that has left is noticed."""
     async for one in events:
         yield one
         await asyncio.sleep(0)
@@ -160,13 +160,11 @@ async def _written(request: Request, answers: Sequence[Answer]) -> protocol.Step
     """Each answer's tokens as they are computed; other requests go on in between."""
     read, written = sum(answer.input_tokens for answer in answers), 0
     for number, answer in enumerate(answers):
-        computing = isinstance(answer.steps, Iterator)
         for step in answer.steps:
             written += 1
             request.state.tokens = (read, written)
             yield number, step
-            if computing:
-                await asyncio.sleep(0)
+            await asyncio.sleep(0)
 
 
 async def _finished(

@@ -18,7 +18,7 @@ class Batcher:
 
     One thread runs the model; the event loop stays free to read requests. An error of
     the model reaches all callers of the batch: check each text before submitting it.
-    It belongs to one running service. A client that leaves does not take its text back.
+    It belongs to one running service.
     """
 
     def __init__(
@@ -62,7 +62,12 @@ class Batcher:
             self._full.set()
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._work())
-        return await future
+        try:
+            return await future
+        except asyncio.CancelledError:  # its client has left, or its time is over
+            with contextlib.suppress(ValueError):
+                self._waiting.remove((text, future))
+            raise
 
     def _run(self, texts: list[str]) -> Sequence[Any]:
         """The results for a batch, in the model's thread."""

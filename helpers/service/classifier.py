@@ -14,7 +14,7 @@ import numpy as np
 from helpers.errors import InputError
 from helpers.router import load_router
 from helpers.service.batching import Batcher, Predict
-from helpers.service.errors import bad_request
+from helpers.service.errors import ServiceError, bad_request
 from helpers.service.prompt import MAX_FIELDS, UNSURE, Answer, Ask, pieces, resolve
 
 
@@ -63,7 +63,7 @@ class Classifier:
             except InputError as error:
                 raise bad_request(str(error), "unusable_text", ask.place) from error
         fields = self._fields(ask.schema) if ask.schema is not None else None
-        chances = np.asarray(await self.batcher.submit(text), float)
+        chances = self._probabilities(await self.batcher.submit(text))
         best = int(chances.argmax())
         sure = float(chances[best])
         label = self.labels[best] if sure >= self.minimum else UNSURE
@@ -81,6 +81,19 @@ class Classifier:
                 }
             )
         return Answer.whole(whole, len(pieces(text)), ask.max_tokens)
+
+    def _probabilities(self, row: Any) -> np.ndarray:
+        """One for each label, (labels,); else the model has an error: 500."""
+        chances = np.asarray(row, float)
+        if chances.shape != (len(self.labels),) or not np.isfinite(chances).all():
+            raise ServiceError(
+                500,
+                f"The model {self.name} returned {chances.tolist()!r:.80}, not "
+                f"{len(self.labels)} probabilities. Tell who runs this service.",
+                "model_error",
+                kind="server_error",
+            )
+        return chances
 
     def _pick(self, allowed: list[str], label: str, best: int) -> str:
         """A label that the enum allows: without "unsure" in it, always the best."""

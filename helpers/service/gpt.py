@@ -8,12 +8,38 @@ the likeliest record, send temperature 0. Nothing but the room in the model, 128
 with the text, limits max_tokens where the request has none.
 """
 
+from collections.abc import Iterator
 from typing import Any
 
 from helpers.errors import InputError
-from helpers.gpt import CONTEXT, FIELDS, NAME, WorkorderGPT
-from helpers.service.errors import bad_request
+from helpers.gpt import CONTEXT, FIELDS, NAME, Step, WorkorderGPT
+from helpers.service.errors import bad_request, overloaded
 from helpers.service.prompt import Answer, Ask, resolve
+
+MAX_RUNNING = 64  # answers that are written at the same time; more are refused
+
+
+class Running:
+    """The steps of one answer; it counts as running until nobody holds it any more."""
+
+    count = 0
+
+    def __init__(self, steps: Iterator[Step]):
+        """Begin to count."""
+        self._steps = steps
+        Running.count += 1
+
+    def __iter__(self) -> Iterator[Step]:
+        """Itself."""
+        return self
+
+    def __next__(self) -> Step:
+        """Compute the next token."""
+        return next(self._steps)
+
+    def __del__(self) -> None:
+        """Written, or its client has left: also if it was never begun."""
+        Running.count -= 1
 
 
 class GptModel:
@@ -33,7 +59,8 @@ class GptModel:
         answers, the first has the seed itself.
 
         Raises:
-            ServiceError: 400 for a text, a schema or messages it cannot use.
+            ServiceError: 400 for a text, a schema or messages it cannot use, 503 if
+                it writes too many answers already.
 
         """
         if ask.instructions.strip() or len(ask.turns) > 1:
@@ -45,6 +72,8 @@ class GptModel:
             )
         if ask.schema is not None:
             _check(ask.schema)
+        if Running.count >= MAX_RUNNING:
+            raise overloaded(f"{MAX_RUNNING} records are being written already.")
         seed = None if ask.seed is None else ask.seed % 2**63 + ask.choice * 2**64
         try:
             steps = self.model.generate(
@@ -59,7 +88,8 @@ class GptModel:
             read = len(self.model.tokeniser.encode_text(ask.text))
         except InputError as error:
             raise bad_request(str(error), "unusable_text", ask.place) from error
-        return Answer(steps, 0 if ask.choice else read)  # n answers, read once
+        read = 0 if ask.choice else read  # n answers, read once
+        return Answer(Running(steps), read)
 
 
 def _check(schema: dict[str, Any]) -> None:

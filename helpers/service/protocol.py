@@ -319,8 +319,8 @@ def _logprobs(steps: Sequence[Step], top: int | None) -> list[Json]:
     """Tokens with their log probabilities, as chat and responses show them."""
 
     def one(token: str, logprob: float) -> Json:
-        whole = "\ufffd" not in token  # else part of a character: bytes unknown here
-        sent = list(token.encode()) if whole else []
+        whole = "\ufffd" not in token  # else part of a letter: bytes unknown here
+        sent = list(token.encode()) if whole else None
         return {"token": token, "bytes": sent, "logprob": logprob}
 
     return [

@@ -61,6 +61,8 @@ def main():
     parser.add_argument("--replicas", type=int, default=2)
     parser.add_argument("--parent", type=int, help="end when this process is gone")
     options = parser.parse_args()
+    if not options.keys.is_file():
+        parser.error(f"there is no file {options.keys}; the service command writes one")
     digests = json.loads(options.keys.read_text(encoding="utf-8"))
 
     @serve.deployment(
@@ -74,7 +76,7 @@ def main():
         """The deployment: Ray starts it `replicas` times."""
 
     ray.init(
-        num_cpus=2,
+        num_cpus=max(2, options.replicas),  # what Ray may plan with, not what there is
         include_dashboard=False,
         log_to_driver=False,
         logging_level="ERROR",
