@@ -2,8 +2,9 @@
 
 pytest tests/benchmarks/test_service_speed.py -s; the comparison also needs
 pip install -r tests/benchmarks/requirements.txt. Everything is measured side by side in
-one run, in rounds that alternate, and each server is a process of its own. The best
-round counts, for every server alike: whatever else the machine does only adds time.
+one run, in rounds that alternate, and each server is a process of its own. For one
+client the best round counts, as whatever else the machine does only adds time; for many
+clients the median of the rounds.
 """
 
 import http.client
@@ -182,7 +183,7 @@ def test_throughput_is_no_worse_than_litserve(texts):
             "LitServe, batches, fast queue": ("--batch", "32", "--fast-queue"),
         }.items():
             servers[name] = start(script("litserve_server.py", CHAT, said, *options))
-        best = measure(servers, bodies, expected, ROUNDS)
-    rates, _, p99s = zip(*(best[name] for name in best if "LitServe" in name))
-    assert best["ours"][0] >= max(rates)
-    assert best["ours"][2] <= min(p99s)
+        typical = measure(servers, bodies, expected, ROUNDS)
+    rates, _, p99s = zip(*(typical[name] for name in typical if "LitServe" in name))
+    assert typical["ours"][0] >= max(rates)
+    assert typical["ours"][2] <= min(p99s)

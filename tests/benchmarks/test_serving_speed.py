@@ -2,7 +2,8 @@
 
 pytest tests/benchmarks/test_serving_speed.py -s; LitServe comes with
 pip install -r tests/benchmarks/requirements.txt. 32 clients; every server is a process
-of its own and the others are paused while one is measured; the best round counts.
+of its own, the rounds alternate, and the others are paused while one is measured. The
+median of the rounds counts.
 
 Through Keras, as chapter 02 leaves it, a call of the network is the larger part of the
 work, and batches decide. Through ONNX (chapter 03) it is a tenth of what HTTP costs;
@@ -25,7 +26,7 @@ pytestmark = [
         reason="pip install -r tests/benchmarks/requirements.txt",
     ),
 ]
-ROUNDS, REQUESTS = 5, 640
+ROUNDS, REQUESTS, REPEATS = 5, 640, 3
 SERVERS = {
     "ours": ("/v1/responses", lambda said: said["output"][0]["content"][0]["text"]),
     "plain": ("/predict", lambda said: said["crew"]),
@@ -39,8 +40,8 @@ TITLES = {
 
 
 def side_by_side(call: str) -> dict:
-    """Best rate, p50 and p99 of each server."""
-    texts = load_orders()["text"].sample(REQUESTS, random_state=0).tolist()
+    """Typical rate, p50 and p99 of each server."""
+    texts = load_orders()["text"].sample(REQUESTS, random_state=0).tolist() * REPEATS
     router = load_router("crew")
     expected = [router.labels[row.argmax()] for row in router.probabilities(texts)]
     bodies = [{"model": "lstm", "input": text} for text in texts]
@@ -52,17 +53,17 @@ def side_by_side(call: str) -> dict:
                 file, options = "lstm_server.py", (*options, "--server", name)
             server = script(file, path, said, *options, key="plant-benchmark")
             servers[f"{TITLES[name]}, {call}"] = stack.enter_context(server)
-        best = measure(servers, bodies, expected, ROUNDS)
-    return dict(zip(SERVERS, best.values()))
+        typical = measure(servers, bodies, expected, ROUNDS)
+    return dict(zip(SERVERS, typical.values()))
 
 
 def test_batches_pay_for_the_network_as_keras_runs_it():
-    best = side_by_side("keras")
-    assert best["ours"][0] >= 2 * best["plain"][0]
-    assert best["ours"][0] >= best["litserve"][0]
-    assert best["ours"][2] <= best["plain"][2] / 3
+    typical = side_by_side("keras")
+    assert typical["ours"][0] >= 2 * typical["plain"][0]
+    assert typical["ours"][0] >= typical["litserve"][0]
+    assert typical["ours"][2] <= typical["plain"][2] / 3
 
 
-def test_through_onnx_http_is_the_larger_part():
-    best = side_by_side("onnx")
-    assert best["ours"][0] >= best["litserve"][0]
+def test_through_onnx_it_is_no_slower_than_litserve():
+    typical = side_by_side("onnx")
+    assert typical["ours"][0] >= typical["litserve"][0]
