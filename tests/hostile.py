@@ -2,8 +2,9 @@
 
 Starts the service and sends it thousands of broken, wrong, huge, odd, slow and
 abandoned requests. It must answer each complete one, an error in OpenAI's shape but
-never a 5xx; write down neither order texts nor keys; keep neither memory nor
-connections; and serve an ordinary client correctly afterwards.
+never a 5xx (other than 503, when it has too much to do); write down neither order texts
+nor keys; keep neither memory nor connections; and serve an ordinary client correctly
+afterwards.
 """
 
 import argparse
@@ -767,9 +768,10 @@ def judge(attack: Attack, received: bytes, broken: bool, seconds: float) -> Outc
 def fault_in(attack: Attack, answer: http.client.HTTPResponse, content: bytes) -> str:
     """What is wrong with an answer; "" if nothing is."""
     status = answer.status
-    if status >= 500:
+    busy = status == 503 and b'"code": "overloaded"' in content  # back-pressure
+    if status >= 500 and not busy:
         return f"{status}: {content[:200]!r}"
-    if attack.only and status != attack.only:
+    if attack.only and not busy and status != attack.only:
         return f"{status} instead of {attack.only}: {content[:200]!r}"
     if status < 400 or attack.method == "HEAD":
         return ""
