@@ -39,7 +39,7 @@ def test_a_stop_under_load_breaks_off_no_answer(pool):
     print(json.dumps(counted))
     assert counted["exit_code"] == 0 and counted["stop_s"] < 10
     assert set(counted["begun_before"]) == {"200"}
-    assert counted["begun_before"]["200"] > 50 and counted["in_flight"] >= 5
+    assert counted["begun_before"]["200"] > 30 and counted["in_flight"] > 30
     late = set(counted["begun_after"])
     assert late - {"200"} <= {"ClientConnectorError", "ClientOSError", *BROKEN_PIPE}
     assert sum(counted["begun_after"].values()) > 50
