@@ -127,15 +127,14 @@ class Classifier:
         return fields
 
 
-def classifier_of(router: str, **options: Any) -> Classifier:
+def classifier_of(router: str) -> Classifier:
     """A network of chapter 02 by its router's name; "crew" is served as "crew-lstm".
 
     Args:
         router: "crew" or "electrician"; trained first if it is missing.
-        options: of Classifier.
 
     """
     loaded = load_router(router)
-    predict, labels = loaded.probabilities, loaded.labels
-    options = {"name": f"{router}-lstm", "check": loaded.encode} | options
-    return Classifier(predict=predict, labels=labels, **options)
+    return Classifier(
+        f"{router}-lstm", loaded.probabilities, loaded.labels, check=loaded.encode
+    )

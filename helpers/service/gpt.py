@@ -16,7 +16,7 @@ from helpers.gpt import CONTEXT, FIELDS, NAME, Step, WorkorderGPT
 from helpers.service.errors import bad_request, overloaded
 from helpers.service.prompt import Answer, Ask, resolve
 
-MAX_RUNNING = 64  # answers that are written at the same time; more are refused
+MAX_RUNNING = 64  # answers being written in this process; more are refused
 
 
 class Running:
