@@ -6,18 +6,25 @@ from collections.abc import Callable
 import numpy as np
 
 
+WIDTH = 9  # characters of a measured number, whatever it is
+
+
 def measured(value: float, unit: str = "s") -> str:
-    """Write a measured time or rate with a fixed width: "[   12.34 ms]".
+    """Write a measured time or rate in the same width whatever it is: "[   12.34 ms]".
+
+    A number that needs more than 9 characters is written as "1.23e+05".
 
     Args:
         value: seconds for the units s, ms and µs; else a rate (/s) or a ratio (x).
         unit: one of s, ms, µs, /s, x.
 
     """
-    if unit in ("/s", "x"):
-        return f"[{value:>9,.0f} {unit}]"
-    factor = {"s": 1, "ms": 1e3, "µs": 1e6}[unit]
-    return f"[{value * factor:>9,.2f} {unit}]"
+    factor = {"s": 1, "ms": 1e3, "µs": 1e6, "/s": 1, "x": 1}[unit]
+    digits = {"/s": 0, "x": 1}.get(unit, 2)
+    text = f"{value * factor:,.{digits}f}"
+    if len(text) > WIDTH:
+        text = f"{value * factor:.3g}"
+    return f"[{text:>{WIDTH}} {unit}]"
 
 
 def median_seconds(call: Callable[[], object], repeats: int = 20) -> float:

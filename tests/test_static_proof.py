@@ -11,11 +11,12 @@ import random
 import re
 from collections import Counter
 
+import numpy as np
 import pytest
 import strict_nbval
 from nbval.plugin import IPyNbFile, coalesce_streams
 from PIL import Image
-from strict_nbval import COMPARE_FIGURES, NOTEBOOKS, ROOT
+from strict_nbval import COMPARE_FIGURES, NOTEBOOKS, ROOT, TOLERANCE
 
 MUTANTS = 5
 
@@ -41,12 +42,16 @@ def change_text(text, rng, patterns=()):
     return text[:i] + new + text[i + 1 :]
 
 
+LEVELS = 8  # of 256: the smallest planted change of a figure, in one pixel
+
+
 def change_png(data, rng):
-    """Change one pixel by a little."""
+    """Change one pixel by a little, four times the tolerance."""
     image = Image.open(io.BytesIO(base64.b64decode(data))).convert("RGBA")
     place = rng.randrange(image.width), rng.randrange(image.height)
     red, *rest = image.getpixel(place)
-    image.putpixel(place, ((red + 8) % 256, *rest))
+    step = LEVELS if red < 256 - LEVELS else -LEVELS
+    image.putpixel(place, (red + step, *rest))
     buffer = io.BytesIO()
     image.save(buffer, "PNG")
     return base64.b64encode(buffer.getvalue()).decode()
@@ -100,6 +105,27 @@ def test_every_changed_output_is_caught(cells, record_property):
     )
     assert tried["image/png"] > 30 or not COMPARE_FIGURES
     assert not missed, missed[:5]
+
+
+@pytest.mark.parametrize("levels", [1, TOLERANCE, TOLERANCE + 1, LEVELS])
+def test_tolerance_of_figures(cells, levels):
+    """A rounding error is forgiven, up to the tolerance and no more."""
+    cell = next(
+        c
+        for c in cells
+        if any("image/png" in o.get("data", {}) for o in c.cell.outputs)
+    )
+    stored = coalesce_streams(copy.deepcopy(cell.cell.outputs))
+    new = copy.deepcopy(stored)
+    (figure,) = [o for o in new if "image/png" in o.get("data", {})]
+    image = Image.open(io.BytesIO(base64.b64decode(figure.data["image/png"])))
+    pixels = np.array(image.convert("RGBA"))
+    pixels[pixels > 128] -= levels
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "PNG")
+    figure.data["image/png"] = base64.b64encode(buffer.getvalue()).decode()
+    wanted = levels <= TOLERANCE or not COMPARE_FIGURES
+    assert cell.compare_outputs(new, stored) == wanted
 
 
 def test_unchanged_outputs_are_equal(cells):
