@@ -5,10 +5,9 @@ Importing this package makes a quiet, seeded start: every notebook's first impor
 
 from helpers.start import SEED, quiet_start  # isort: skip  first: quiets TensorFlow
 
-from helpers import exercises as _exercises  # noqa: F401  registers the self-checks
-from helpers.checks import check, progress
 from helpers.data import load_raw
 from helpers.errors import CourseError, DataError, InputError, ModelError
+from helpers.exercises import check, progress
 from helpers.hosted import connect, local_service
 from helpers.plots import show, use_style
 from helpers.prepare import (

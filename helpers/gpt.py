@@ -176,7 +176,7 @@ def build_gpt(tokens: int, size: Size = STANDARD):
     Blocks with the normalisation first (Radford et al. 2019) and GELU (Hendrycks &
     Gimpel 2016); one table both for reading and for writing tokens (Press & Wolf 2017).
     """
-    from helpers.models import keras, layers
+    from helpers.lstm import keras, layers
 
     ops = keras.ops
     table = layers.ReversibleEmbedding(tokens, size.width, name="token")
@@ -246,7 +246,7 @@ def train_gpt(
     """
     import tensorflow as tf
 
-    from helpers.models import keras  # quiet: it comes after the settings
+    from helpers.lstm import keras  # quiet: it comes after the settings
 
     learn, _ = split_all(orders)
     tokeniser = Tokeniser.fit(learn)

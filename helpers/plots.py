@@ -1,16 +1,23 @@
-"""One look for every figure, and figures that carry their description with them."""
+"""One look for every figure, and figures that carry their description with them.
+
+A chart of a kind that comes back is one call: lines, bars, heat_map.
+"""
 
 import io
+from typing import TYPE_CHECKING, Any
 
 import matplotlib
-import matplotlib.pyplot as plt
-from IPython.display import display
-from matplotlib.figure import Figure
+import numpy as np
+import pandas as pd
+
+if TYPE_CHECKING:  # pyplot takes a second, which a service need not wait for
+    from matplotlib.figure import Figure
 
 # Okabe & Ito (2008): distinguishable with the common kinds of colour blindness.
 BLUE, ORANGE, GREEN, RED = "#0072B2", "#E69F00", "#009E73", "#D55E00"
 PURPLE, SKY, GREY, BLACK = "#CC79A7", "#56B4E9", "#8C8C8C", "#222222"
 PALETTE = [BLUE, ORANGE, GREEN, RED, PURPLE, SKY, GREY, BLACK]
+STYLES = ["-", "--", ":", "-."]
 
 STYLE = {
     "figure.figsize": (7.0, 3.4),
@@ -29,11 +36,12 @@ STYLE = {
 
 
 def use_style() -> None:
-    """Apply the course's look to every figure that follows."""
-    plt.rcParams.update(STYLE)
+    """Apply the course's look to every figure that follows, and no personal settings."""
+    matplotlib.rcdefaults()
+    matplotlib.rcParams.update(STYLE)
 
 
-def show(figure: Figure, alt: str, reading: str, measured: bool = False) -> None:
+def show(figure: "Figure", alt: str, reading: str, measured: bool = False) -> None:
     """Display a figure with its alternative text, and print one line that reads it.
 
     Args:
@@ -41,9 +49,12 @@ def show(figure: Figure, alt: str, reading: str, measured: bool = False) -> None
         alt: what a person who cannot see the figure needs to know of it.
         reading: one sentence on what the figure tells; printed below it.
         measured: whether it shows measured times. Such a figure is a JPEG, which the
-            notebook tests do not compare; each PNG is compared byte for byte.
+            notebook tests do not compare; each PNG is compared pixel by pixel.
 
     """
+    import matplotlib.pyplot as plt
+    from IPython.display import display
+
     kind, metadata = ("jpeg", None) if measured else ("png", {"Software": None})
     buffer = io.BytesIO()
     figure.savefig(buffer, format=kind, metadata=metadata)
@@ -56,38 +67,119 @@ def show(figure: Figure, alt: str, reading: str, measured: bool = False) -> None
     print(f"Reading: {reading}")
 
 
-def draw_overview() -> Figure:
-    """The course in one picture: what a work order passes through."""
-    figure, axes = plt.subplots(figsize=(9, 3.2))
-    axes.set(xlim=(0, 9), ylim=(0, 3.2))
-    axes.axis("off")
-    boxes = [
-        (0.1, 1.15, "a technician's note\n“rear a/c not cold”", "white", BLACK),
-        (2.05, 1.15, "cleaned, split into\nword numbers\n(chapter 01)", SKY, BLACK),
-        (
-            4.0,
-            1.15,
-            "your LSTM network\n(02), called in\nmicroseconds (03)",
-            BLUE,
-            "white",
-        ),
-        (5.95, 2.15, "sure enough:\nthe right crew", GREEN, "white"),
-        (5.95, 1.15, "not sure:\nthe planner", ORANGE, BLACK),
-        (5.95, 0.15, "told in words:\na hosted model", "white", BLACK),
-    ]
-    for x, y, text, colour, ink in boxes:
-        frame = {"facecolor": colour, "edgecolor": BLACK, "linewidth": 1}
-        axes.add_patch(plt.Rectangle((x, y), 1.65, 0.85, **frame))
-        axes.text(x + 0.825, y + 0.425, text, ha="center", va="center", color=ink)
-    arrow = {"arrowstyle": "->", "color": BLACK, "linewidth": 1.5}
-    for start, end in [
-        ((1.75, 1.57), (2.05, 1.57)),
-        ((3.7, 1.57), (4.0, 1.57)),
-        ((5.65, 1.7), (5.95, 2.5)),
-        ((5.65, 1.57), (5.95, 1.57)),
-        ((5.65, 1.45), (5.95, 0.65)),
-    ]:
-        axes.annotate("", end, start, arrowprops=arrow)
-    axes.text(7.75, 2.57, "cost, errors,\ncalibration: 03", va="center")
-    axes.text(7.75, 0.57, "cost, privacy,\nlimits: 04", va="center")
-    return figure
+def lines(
+    table: pd.DataFrame,
+    title: str,
+    *,
+    alt: str,
+    reading: str,
+    size: tuple[float, float] = (7.0, 3.4),
+    decimals: int = 2,
+    measured: bool = False,
+    **settings: Any,
+) -> None:
+    """Show one line for each column of a table against its index, named at its end.
+
+    Args:
+        table: numbers; a gap (NaN) is left out. Rounded before it is drawn, so that
+            another processor draws the same figure.
+        title: of the chart.
+        alt, reading, measured: as for show.
+        size: width and height in inches.
+        decimals: to which the values are rounded.
+        settings: for Axes.set, such as xlabel, ylabel, ylim.
+
+    """
+    import matplotlib.pyplot as plt
+
+    figure, axes = plt.subplots(figsize=size)
+    for n, name in enumerate(table):
+        values = table[name].dropna().astype(float).round(decimals)
+        mark = "o" if len(values) <= 20 else None
+        axes.plot(values.index, values, STYLES[n % 4], marker=mark, linewidth=2)
+        axes.annotate(
+            f"  {name}",
+            (values.index[-1], values.iloc[-1]),
+            va="center",
+            annotation_clip=False,
+        )
+    axes.set(title=title, **settings)
+    show(figure, alt, reading, measured)
+
+
+def bars(
+    values: pd.Series,
+    title: str,
+    *,
+    alt: str,
+    reading: str,
+    size: tuple[float, float] = (7.0, 3.4),
+    fmt: str = "{:.2f}",
+    measured: bool = False,
+    **settings: Any,
+) -> None:
+    """Show a horizontal bar with its value for each entry, the first one at the top.
+
+    Args:
+        values: a number for each name; rounded as fmt says before they are drawn.
+        title: of the chart.
+        alt, reading, measured: as for show.
+        size: width and height in inches.
+        fmt: how a value is written.
+        settings: for Axes.set, such as xlabel.
+
+    """
+    import matplotlib.pyplot as plt
+
+    values = values.astype(float).round(2)[::-1]
+    figure, axes = plt.subplots(figsize=size)
+    drawn = axes.barh([str(name) for name in values.index], values, color=BLUE)
+    axes.bar_label(drawn, [fmt.format(value) for value in values], padding=3)
+    if (values < 0).any():
+        axes.axvline(0, color=GREY, linewidth=1)
+    axes.margins(x=0.12)
+    axes.set(title=title, **settings)
+    show(figure, alt, reading, measured)
+
+
+def heat_map(
+    table: pd.DataFrame,
+    title: str,
+    *,
+    alt: str,
+    reading: str,
+    size: tuple[float, float] = (7.0, 3.6),
+    fmt: str = "{:.2f}",
+    colours: str = "Blues",
+    limits: tuple[float, float] | None = None,
+    **settings: Any,
+) -> None:
+    """Show a table as colours with the number in each field.
+
+    Args:
+        table: numbers, rounded to two decimals before they are drawn.
+        title: of the chart.
+        alt, reading: as for show.
+        size: width and height in inches.
+        fmt: how a number is written; "" writes none.
+        colours: a colour map of matplotlib.
+        limits: lowest and highest value of the colours; by default of the table.
+        settings: for Axes.set, such as xlabel and ylabel.
+
+    """
+    import matplotlib.pyplot as plt
+
+    figure, axes = plt.subplots(figsize=size)
+    values = table.to_numpy(float).round(2)
+    low, high = limits or (values.min(), values.max())
+    image = axes.imshow(values, cmap=colours, vmin=low, vmax=high, aspect="auto")
+    for (row, column), value in np.ndenumerate(values if fmt else []):
+        dark = sum(image.cmap(image.norm(value))[:3]) < 1.5  # red + green + blue
+        ink = "white" if dark else "black"
+        text = fmt.format(value)
+        axes.text(column, row, text, ha="center", va="center", color=ink, fontsize=9)
+    turn = {"rotation": 40, "ha": "right"} if len(table.columns) > 5 else {}
+    axes.set_xticks(range(len(table.columns)), table.columns, **turn)
+    axes.set_yticks(range(len(table.index)), table.index)
+    axes.set(title=title, **settings)
+    show(figure, alt, reading)

@@ -138,7 +138,7 @@ def load_router(name: str) -> Router:
     """
     folder = MODELS / name
     if not (folder / "model.json").exists():
-        from helpers.models import train_router  # needs Keras: only imported to train
+        from helpers.lstm import train_router  # needs Keras: only imported to train
 
         try:
             train_router(name, folder)

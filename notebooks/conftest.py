@@ -1,3 +1,3 @@
-"""Check every notebook strictly: see tests/strict_nbval.py."""
+"""Check every notebook strictly: see tests/tools/strict_nbval.py."""
 
 from strict_nbval import *  # noqa: F403

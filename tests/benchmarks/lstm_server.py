@@ -22,7 +22,7 @@ def predictor(call: str):
     router = load_router("crew")
     if call == "onnx":
         return router.probabilities, router.labels
-    from helpers.models import keras
+    from helpers.lstm import keras
 
     network = keras.models.load_model(STATE / "models" / "crew" / "network.keras")
     vocabulary = Vocabulary(router.card["words"])

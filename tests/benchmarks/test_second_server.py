@@ -1,4 +1,4 @@
-"""tests/second_server.py, a server that is not ours, as chapter 04 would meet it."""
+"""tests/stress/second_server.py, a server that is not ours, as chapter 04 would meet it."""
 
 import socket
 import subprocess
@@ -21,7 +21,7 @@ pytestmark = [
         reason="pip install -r tests/benchmarks/requirements.txt",
     ),
 ]
-SCRIPT = Path(__file__).parents[1] / "second_server.py"
+SCRIPT = Path(__file__).parents[1] / "stress" / "second_server.py"
 PROMPT = "Which crew?\n- electrical: lights, wiring\n- hydraulic: oil leak, hose"
 
 

@@ -12,7 +12,7 @@ import pytest
 import tensorflow as tf
 
 from helpers import Vocabulary, load_orders, load_router, median_seconds, normalise
-from helpers.models import export_saved_model
+from helpers.lstm import export_saved_model
 from helpers.router import MODELS
 
 NOTE = "LH VDO temp reading high"

@@ -1,8 +1,8 @@
 """Run notebooks from a fresh kernel and store what they print.
 
-python tests/regenerate.py [name ...]; without names: all of them. Counts run 1..n, no
-timing goes into the metadata, cell ids depend only on the position. Seconds and peak
-memory go to tests/timings.csv.
+python tests/tools/regenerate.py [name ...]; without names: all of them. Counts run 1..n, no
+timing goes into the metadata, cell ids stay what they are. Seconds and peak
+memory go to tests/tools/timings.csv.
 """
 
 import csv
@@ -17,8 +17,8 @@ import nbformat
 import psutil
 from nbclient import NotebookClient
 
-ROOT = Path(__file__).resolve().parents[1]
-TIMINGS = ROOT / "tests" / "timings.csv"
+ROOT = Path(__file__).resolve().parents[2]
+TIMINGS = ROOT / "tests" / "tools" / "timings.csv"
 
 
 def run(path: Path) -> tuple[float, float]:
@@ -26,14 +26,7 @@ def run(path: Path) -> tuple[float, float]:
     notebook = nbformat.read(path, as_version=4)
     kernelspec = {"display_name": "Python 3", "language": "python", "name": "python3"}
     notebook.metadata = {"kernelspec": kernelspec, "language_info": {"name": "python"}}
-    prefix = (
-        path.relative_to(ROOT / "notebooks")
-        .with_suffix("")
-        .as_posix()
-        .replace("/", "-")
-    )
-    for number, cell in enumerate(notebook.cells):
-        cell["id"] = f"{prefix}-{number}"
+    for cell in notebook.cells:
         cell.metadata = {k: v for k, v in cell.metadata.items() if k == "tags"}
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None

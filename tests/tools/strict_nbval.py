@@ -1,13 +1,13 @@
 """Strict nbval: no cell unrun, skipped or uncompared, figures compared, nothing missed.
 
-Hooks for pytest; notebooks/conftest.py switches them on.
+Hooks for pytest; notebooks/conftest.py switches them on. Two processes share the files
+(pytest-xdist, --dist loadfile); what each selected and passed is added up at the end.
 """
 
-import base64
-import copy
-import io
+import csv
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -15,23 +15,23 @@ import time
 from pathlib import Path
 from queue import Empty
 
-import numpy as np
 import pytest
-from PIL import Image
+from figures import COMPARE_FIGURES, forgive
+from filelock import FileLock
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOKS = sorted(
     path
     for path in (ROOT / "notebooks").rglob("*.ipynb")
     if ".ipynb_checkpoints" not in path.parts
 )
-# PNG figures are compared pixel by pixel where the pinned fonts and libraries are the
-# same. A figure of measured times is a JPEG (helpers.show): nbval compares none, but it
-# compares the alternative text and the reading line beside it.
-COMPARE_FIGURES = sys.platform == "linux" and not os.environ.get("COURSE_TEXT_ONLY")
-# Another processor may move the edge of a line by a rounding error: that many of the 256
-# levels of a colour may differ. The smallest change that the static proof plants is 8.
-TOLERANCE = 2
+# Made once a run, then copied for each kernel.
+PREPARE = """
+import helpers, matplotlib.font_manager
+from helpers.promptable import load_promptable
+[helpers.load_router(name) for name in ("electrician", "crew")]
+load_promptable()
+"""
 
 # Cells that may stay outside the comparison: {"notebook.ipynb": {"cell id": "reason"}}.
 ALLOWED: dict[str, dict[str, str]] = {}
@@ -39,63 +39,32 @@ ALLOWED: dict[str, dict[str, str]] = {}
 _passed: set[str] = set()
 _selected: set[str] = set()
 _forgiven: dict[str, int] = {}  # cells whose figures needed the tolerance
-
-
-def levels_apart(one: str, other: str) -> int:
-    """Largest difference of two base64 PNG in any channel of any pixel; 256: in size."""
-    pixels = [
-        np.asarray(Image.open(io.BytesIO(base64.b64decode(png))).convert("RGBA"), int)
-        for png in (one, other)
-    ]
-    if pixels[0].shape != pixels[1].shape:
-        return 256
-    return int(np.abs(pixels[0] - pixels[1]).max())
-
-
-def _forgive(test, reference):
-    """Replace each new PNG that is within TOLERANCE of the stored one by that one.
-
-    Returns the new outputs and the differences that were forgiven.
-    """
-    pair = [
-        [o for o in outputs if "image/png" in o.get("data", {})]
-        for outputs in (test := copy.deepcopy(test), reference)
-    ]
-    forgiven = []
-    for new, stored in zip(*pair, strict=False):
-        png, wanted = (output["data"]["image/png"] for output in (new, stored))
-        if png.strip() == wanted.strip():
-            continue
-        apart = levels_apart(png, wanted)
-        if apart <= TOLERANCE:
-            new["data"]["image/png"] = wanted
-            forgiven.append(apart)
-    return test, forgiven
-
-
-def _nbval_on(config):
-    return config.getoption("nbval", False)
+_folders: list[str] = []  # to remove at the end
 
 
 def pytest_configure(config):
     """Refuse what would weaken the comparison, and mend what nbval does to kernels."""
     if config.getoption("nbval_lax", False):
         raise pytest.UsageError("--nbval-lax compares nothing; use --nbval.")
-    workers = config.getoption("numprocesses", None)
-    if workers and config.getoption("dist", "no") not in ("loadscope", "loadfile"):
+    parallel = config.getoption("tx", None)
+    if parallel and config.getoption("dist", "no") not in ("loadscope", "loadfile"):
         raise pytest.UsageError("Use --dist loadfile: others split a notebook.")
-    _state_of_its_own()
-    if not _nbval_on(config):
-        return
+    if "COURSE_STATE" not in os.environ:  # models and progress apart from the reader's
+        os.environ["COURSE_STATE"] = tempfile.mkdtemp(prefix="course-state-")
+        _folders.append(os.environ["COURSE_STATE"])
+    if config.getoption("nbval", False):
+        _mend_nbval()
+
+
+def _mend_nbval():
     import nbval.kernel
     import nbval.plugin
 
     start = nbval.kernel.start_new_kernel
+    compare = nbval.plugin.IPyNbCell.compare_outputs
 
     def start_new_kernel(*args, **kwargs):
-        hidden = ("PYTEST_", "OPENAI_")  # the first changes what ipykernel captures
-        env = {k: v for k, v in os.environ.items() if not k.startswith(hidden)}
-        return start(*args, env=env, **kwargs)
+        return start(*args, env=kernel_environment(), **kwargs)
 
     def execute_cell_input(self, source, allow_stdin=None):
         return self.kc.execute(
@@ -118,28 +87,57 @@ def pytest_configure(config):
                     raise RuntimeError("The kernel aborted this cell.")
                 return
 
+    def compare_outputs(self, test, ref, skip_compare=None):
+        test, forgiven = forgive(test, ref)
+        self.user_properties += [("levels apart", apart) for apart in forgiven]
+        return compare(self, test, ref, skip_compare)
+
     def refuse(*args, **kwargs):
         raise AssertionError(f"output that nbval cannot compare: {args}")
 
-    compare = nbval.plugin.IPyNbCell.compare_outputs
-
-    def compare_outputs(self, test, ref, skip_compare=None):
-        if COMPARE_FIGURES:
-            test, forgiven = _forgive(test, ref)
-            self.user_properties += [("levels apart", apart) for apart in forgiven]
-        return compare(self, test, ref, skip_compare)
-
-    nbval.plugin.IPyNbCell.compare_outputs = compare_outputs
     nbval.kernel.start_new_kernel = start_new_kernel
     nbval.kernel.RunningKernel.execute_cell_input = execute_cell_input
     nbval.kernel.RunningKernel.await_reply = await_reply
+    nbval.plugin.IPyNbCell.compare_outputs = compare_outputs
     nbval.plugin.print = refuse  # it prints only "unhandled iopub msg"
 
 
-def _state_of_its_own():
-    """Models and progress of a test run live apart from the reader's."""
-    if "COURSE_STATE" not in os.environ:
-        os.environ["COURSE_STATE"] = tempfile.mkdtemp(prefix="course-state-")
+def kernel_environment() -> dict[str, str]:
+    """Environment of one kernel: without the user's settings, with a state of its own."""
+    shared = prepare(Path(os.environ["COURSE_STATE"]))
+    own = Path(tempfile.mkdtemp(prefix="course-kernel-"))
+    _folders.append(str(own))
+    ignore = shutil.ignore_patterns("progress*", "*.lock", "matplotlib")
+    shutil.copytree(shared, own / "state", ignore=ignore)
+    startup = own / "ipython" / "profile_default" / "startup"
+    startup.mkdir(parents=True)
+    hidden = ("PYTEST_", "OPENAI_")  # the first changes what ipykernel captures
+    env = {k: v for k, v in os.environ.items() if not k.startswith(hidden)}
+    if code := env.pop("COURSE_STARTUP", None):  # tests/tools/other_machine.py
+        (startup / "00_course.py").write_text(code, encoding="utf-8")
+    return env | {
+        "COURSE_STATE": str(own / "state"),
+        "IPYTHONDIR": str(own / "ipython"),
+        "MPLCONFIGDIR": str(shared / "matplotlib"),
+    }
+
+
+def prepare(state: Path) -> Path:
+    """Make once, for all tests of this run, what the notebooks find ready."""
+    with FileLock(state / "prepare.lock"):
+        if not (state / "ready").exists():
+            made = subprocess.run(
+                [sys.executable, "-c", PREPARE],
+                cwd=ROOT,
+                env=os.environ | {"MPLCONFIGDIR": str(state / "matplotlib")},
+                capture_output=True,
+                text=True,
+            )
+            if made.returncode:
+                last = made.stderr.strip().splitlines()[-1]
+                raise RuntimeError(f"Data and models cannot be prepared: {last}")
+            (state / "ready").touch()
+    return state
 
 
 def pytest_report_header(config):
@@ -153,13 +151,26 @@ def pytest_collectstart(collector):
         collector.skip_compare = tuple(keep)
 
 
+def seconds_of() -> dict[str, float]:
+    """Measured seconds of each notebook, for the order of a run."""
+    try:
+        with open(ROOT / "tests/tools/timings.csv", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+    except FileNotFoundError:
+        return {}
+    return {f"notebooks/{row['notebook']}": float(row["seconds"]) for row in rows}
+
+
+@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config, items):
-    """Refuse a run in which some cell would not be compared."""
-    outside = []
+    """Long notebooks first, and a failure for each cell that would not be compared."""
+    seconds = seconds_of()
+    items.sort(key=lambda item: -seconds.get(_name(item.nodeid.split("::")[0]), 0))
     for item in items:
         cell = getattr(item, "cell", None)
         if cell is None:
             continue
+        _selected.add(_name(item.nodeid))
         if cell.source.strip() and cell.execution_count is None:
             why = "was never run"
         elif item.options["skip"]:
@@ -169,24 +180,14 @@ def pytest_collection_modifyitems(config, items):
         else:
             continue
         if cell.get("id") not in ALLOWED.get(item.path.name, {}):
-            outside.append(f"{item.path.name} {item.name} {why}")
-    if outside:
-        raise pytest.UsageError("Cells outside the check:\n  " + "\n  ".join(outside))
+            item.runtest = _refuse(f"Cell outside the check: {item.nodeid} {why}.")
 
 
-def pytest_collection_finish(session):
-    """Prepare data and models once, outside the notebooks, if any notebook will run."""
-    cells = {_name(i.nodeid) for i in session.items if hasattr(i, "cell")}
-    _selected.update(cells)
-    if cells and not session.config.option.collectonly:
-        code = (
-            "import helpers; [helpers.load_router(n) for n in ('electrician', 'crew')]"
-        )
-        command = [sys.executable, "-c", code]
-        made = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-        if made.returncode:
-            last = made.stderr.strip().splitlines()[-1]
-            raise pytest.UsageError(f"Data and models cannot be prepared: {last}")
+def _refuse(why):
+    def runtest():
+        pytest.fail(why, pytrace=False)
+
+    return runtest
 
 
 def pytest_runtest_logreport(report):
@@ -220,14 +221,23 @@ def _is_everything(config):
     return config.args_source is pytest.Config.ArgsSource.TESTPATHS and not chosen
 
 
+def _is_worker(config):
+    return hasattr(config, "workerinput")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node, error):
+    """The main process learns which cells a worker had to run."""
+    _selected.update(getattr(node, "workeroutput", {}).get("selected_cells", ()))
+
+
 def pytest_sessionfinish(session, exitstatus):
     """Every selected cell must have passed; in a full run, every cell there is."""
     config = session.config
-    if (
-        hasattr(config, "workerinput")
-        or config.option.collectonly
-        or exitstatus not in (0, 5)
-    ):
+    if _is_worker(config):
+        config.workeroutput["selected_cells"] = sorted(_selected)
+        return
+    if config.option.collectonly or exitstatus not in (0, 5):
         return
     everything = _is_everything(config)
     wanted = _selected | (all_cells() if everything else set())
@@ -243,5 +253,11 @@ def pytest_terminal_summary(terminalreporter):
         terminalreporter.write_line(f"notebook cells compared and equal: {count}")
     for name, apart in sorted(_forgiven.items()):
         terminalreporter.write_line(
-            f"figure within tolerance: {name}, {apart} of 256 levels apart"
+            f"figure within the tolerance: {name}, {apart} of 256 levels apart"
         )
+
+
+def pytest_unconfigure(config):
+    """Remove this process's folders; kernels may still hold a file of theirs."""
+    for folder in _folders:
+        shutil.rmtree(folder, ignore_errors=True)

@@ -20,7 +20,7 @@ from helpers import (
     load_router,
     models,
 )
-from helpers.models import (
+from helpers.lstm import (
     build_lstm,
     compile_model,
     export_saved_model,

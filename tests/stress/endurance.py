@@ -1,6 +1,6 @@
 """What clients see over a long time and when things go wrong; counted, not asserted.
 
-python tests/endurance.py [--requests 100000] [--rate 330]
+python tests/stress/endurance.py [--requests 100000] [--rate 330]
 
 1. Many requests at a steady rate against a registered model that is exchanged for
    another version in the middle: lost requests, memory, open files.
@@ -9,7 +9,7 @@ python tests/endurance.py [--requests 100000] [--rate 330]
 4. SIGTERM under load.
 
 The clients are threads with the openai package in part 2, and elsewhere aiohttp in a
-process of its own. tests/test_endurance.py runs parts 1, 3 and 4 in small.
+process of its own. tests/stress/test_endurance.py runs parts 1, 3 and 4 in small.
 """
 
 import argparse

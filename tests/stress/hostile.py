@@ -1,4 +1,4 @@
-"""A hostile run: python tests/hostile.py [--requests 10000] [--seed 0]
+"""A hostile run: python tests/stress/hostile.py [--requests 10000] [--seed 0]
 
 Starts the service and sends it thousands of broken, wrong, huge, odd, slow and
 abandoned requests. It must answer each complete one, an error in OpenAI's shape but
@@ -914,7 +914,7 @@ def run(
 
 def main() -> int:
     """Run from the command line; 1 if the service failed."""
-    parser = argparse.ArgumentParser("tests/hostile.py", description=__doc__)
+    parser = argparse.ArgumentParser("tests/stress/hostile.py", description=__doc__)
     parser.add_argument("--requests", type=int, default=10_000)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()

@@ -22,7 +22,7 @@ from helpers import CourseError
 from helpers.service import __main__ as command
 from helpers.service.process import ServiceProcess
 
-DEPLOY = Path(__file__).parents[1] / "notebooks" / "deploy"
+DEPLOY = Path(__file__).parents[2] / "notebooks" / "deploy"
 
 
 def status(url):

@@ -1,4 +1,4 @@
-"""A server that is not ours: python tests/second_server.py --port N
+"""A server that is not ours: python tests/stress/second_server.py --port N
 
 LitServe's OpenAISpec in front of a small model that is told its task in the prompt:
 pieces of words (TF-IDF) are compared with each label's name, description and examples,
@@ -139,7 +139,7 @@ def serve(port: int) -> None:
 
 def main() -> int:
     """Run the server in a session of its own, so that no process of it is left over."""
-    parser = argparse.ArgumentParser("tests/second_server.py", description=__doc__)
+    parser = argparse.ArgumentParser("tests/stress/second_server.py", description=__doc__)
     parser.add_argument("--port", type=int, default=8001)
     parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()

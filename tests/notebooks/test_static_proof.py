@@ -15,62 +15,12 @@ import numpy as np
 import pytest
 import strict_nbval
 from nbval.plugin import IPyNbFile, coalesce_streams
+from figures import COMPARE_FIGURES, TOLERANCE
+from mutants import LEVELS, measured_spans, mutants
 from PIL import Image
-from strict_nbval import COMPARE_FIGURES, NOTEBOOKS, ROOT, TOLERANCE
+from strict_nbval import NOTEBOOKS, ROOT
 
-MUTANTS = 5
-
-
-def measured_spans(text, patterns):
-    """Where the sanitizer makes a text blind: [(start, end)]."""
-    return [m.span() for pattern in patterns for m in re.finditer(pattern, text)]
-
-
-def change_text(text, rng, patterns=()):
-    """Change one character that is compared: a digit if there is one."""
-    blind = measured_spans(text, patterns)
-    places = [
-        i
-        for i, character in enumerate(text)
-        if character.isalnum() and not any(a <= i < b for a, b in blind)
-    ]
-    digits = [i for i in places if text[i].isdigit()]
-    if not places:
-        return text + "~"
-    i = rng.choice(digits or places)
-    new = str((int(text[i]) + 1) % 10) if text[i] in "0123456789" else "~"
-    return text[:i] + new + text[i + 1 :]
-
-
-LEVELS = 8  # of 256: the smallest planted change of a figure, in one pixel
-
-
-def change_png(data, rng):
-    """Change one pixel by a little, four times the tolerance."""
-    image = Image.open(io.BytesIO(base64.b64decode(data))).convert("RGBA")
-    place = rng.randrange(image.width), rng.randrange(image.height)
-    red, *rest = image.getpixel(place)
-    step = LEVELS if red < 256 - LEVELS else -LEVELS
-    image.putpixel(place, (red + step, *rest))
-    buffer = io.BytesIO()
-    image.save(buffer, "PNG")
-    return base64.b64encode(buffer.getvalue()).decode()
-
-
-def mutants(output, rng, patterns=()):
-    """Yield (kind, changed copy) for each comparable part of one output."""
-    if output.output_type == "stream":
-        changed = copy.deepcopy(output)
-        changed.text = change_text(output.text, rng, patterns)
-        yield "stream", changed
-    for kind, value in output.get("data", {}).items():
-        if kind == "image/jpeg" or (kind == "image/png" and not COMPARE_FIGURES):
-            continue
-        changed = copy.deepcopy(output)
-        change = change_png if kind == "image/png" else change_text
-        extra = () if kind == "image/png" else (patterns,)
-        changed.data[kind] = change(value, rng, *extra)
-        yield kind, changed
+MUTANTS = 5  # changes of each output
 
 
 @pytest.fixture(scope="module")
@@ -167,7 +117,7 @@ def test_sanitizer_is_narrow(cells):
 def test_configuration_switches_strictness_on():
     """The files that make the check strict are there and wired together."""
     configuration = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
-    assert "--nbval " in configuration and "tests/sanitize.cfg" in configuration
+    assert "--nbval " in configuration and "tests/tools/sanitize.cfg" in configuration
     assert 'testpaths = ["tests", "notebooks"]' in configuration
     conftest = (ROOT / "notebooks" / "conftest.py").read_text(encoding="utf-8")
     assert re.search(r"^from strict_nbval import \*", conftest, re.M)

@@ -1,4 +1,4 @@
-"""Dynamic proof: python tests/planted_faults.py
+"""Dynamic proof: python tests/tools/planted_faults.py
 
 Plants one wrong stored output in every notebook of a copy of the course, runs the whole
 notebook check there, and requires that exactly the planted cells fail.
@@ -14,11 +14,11 @@ import tempfile
 from pathlib import Path
 
 import nbformat
+from mutants import mutants
 from strict_nbval import NOTEBOOKS, ROOT
-from test_static_proof import mutants
 
 SANITIZED = re.findall(
-    r"^regex: (.+)$", (ROOT / "tests/sanitize.cfg").read_text("utf-8"), re.M
+    r"^regex: (.+)$", (ROOT / "tests/tools/sanitize.cfg").read_text("utf-8"), re.M
 )
 
 

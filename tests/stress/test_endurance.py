@@ -1,4 +1,4 @@
-"""tests/endurance.py in small: its counts add up, and nothing is lost."""
+"""tests/stress/endurance.py in small: its counts add up, and nothing is lost."""
 
 import json
 import multiprocessing

@@ -1,0 +1,73 @@
+"""What a self-check is made of: registration, questions to an answer, the verdict."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from helpers.errors import InputError
+
+
+class NotYet(Exception):
+    """Raised by a self-check: what is wrong with the answer."""
+
+
+@dataclass(frozen=True)
+class Exercise:
+    """One exercise: its number, its title, and the test that judges an answer."""
+
+    number: str
+    title: str
+    test: Callable[[object], None]
+
+
+EXERCISES: dict[str, Exercise] = {}
+
+
+def exercise(number: str, title: str) -> Callable:
+    """Register the decorated function as the self-check of an exercise."""
+
+    def register(test: Callable[[object], None]) -> Callable[[object], None]:
+        EXERCISES[number] = Exercise(number, title, test)
+        return test
+
+    return register
+
+
+def ask(answer: Callable, *given: object, case: str) -> object:
+    """Call the reader's function; a crash is reported with the case that caused it.
+
+    Raises:
+        NotYet: the function crashed or returned nothing.
+
+    """
+    try:
+        got = answer(*given)
+    except Exception as error:
+        kind = type(error).__name__
+        raise NotYet(f"For {case} your code stopped with {kind}: {error}") from error
+    if got is None:
+        raise NotYet(f"For {case} your function returned None: is a return missing?")
+    if got is ... or (isinstance(got, tuple) and any(part is ... for part in got)):
+        raise NotYet(
+            "Your function returns nothing yet: replace the ... with your code."
+        )
+    return got.tolist() if isinstance(got, np.generic | np.ndarray) else got
+
+
+def expect(answer: Callable, *given: object, case: str, wanted: object) -> None:
+    """Raise NotYet unless the answer has the wanted value (floats: within 1e-6)."""
+    got = ask(answer, *given, case=case)
+    try:
+        close = isinstance(wanted, float) and abs(got - wanted) <= 1e-6
+        right = close or bool(got == wanted)
+    except (TypeError, ValueError):
+        right = False
+    if not right:
+        raise NotYet(f"For {case} the answer is {wanted!r}; yours is {got!r:.80}.")
+
+
+def whole(got: object, case: str) -> None:
+    """Raise NotYet for a number that is not whole in type: an int, or one of NumPy."""
+    if not isinstance(got, int | np.integer):
+        raise NotYet(f"For {case} return a whole number (int); yours is {got!r:.40}.")
