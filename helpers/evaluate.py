@@ -18,7 +18,8 @@ def macro_f1(truth: np.ndarray, answers: np.ndarray) -> float:
     bootstrap: a class that is neither true nor answered does not count.
 
     Args:
-        truth, answers: labels of any kind, each (orders,).
+        truth: labels of any kind, (orders,).
+        answers: likewise.
 
     """
     labels, codes = np.unique(np.concatenate([truth, answers]), return_inverse=True)

@@ -36,7 +36,7 @@ STYLE = {
 
 
 def use_style() -> None:
-    """Apply the course's look to every figure that follows, and no personal settings."""
+    """Apply the course's look, and no personal settings, to every later figure."""
     matplotlib.rcdefaults()
     matplotlib.rcParams.update(STYLE)
 
@@ -84,7 +84,9 @@ def lines(
         table: numbers; a gap (NaN) is left out. Rounded before it is drawn, so that
             another processor draws the same figure.
         title: of the chart.
-        alt, reading, measured: as for show.
+        alt: as for show.
+        reading: as for show.
+        measured: as for show.
         size: width and height in inches.
         decimals: to which the values are rounded.
         settings: for Axes.set, such as xlabel, ylabel, ylim.
@@ -123,7 +125,9 @@ def bars(
     Args:
         values: a number for each name; rounded as fmt says before they are drawn.
         title: of the chart.
-        alt, reading, measured: as for show.
+        alt: as for show.
+        reading: as for show.
+        measured: as for show.
         size: width and height in inches.
         fmt: how a value is written.
         settings: for Axes.set, such as xlabel.
@@ -159,7 +163,8 @@ def heat_map(
     Args:
         table: numbers, rounded to two decimals before they are drawn.
         title: of the chart.
-        alt, reading: as for show.
+        alt: as for show.
+        reading: as for show.
         size: width and height in inches.
         fmt: how a number is written; "" writes none.
         colours: a colour map of matplotlib.

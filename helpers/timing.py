@@ -5,7 +5,6 @@ from collections.abc import Callable
 
 import numpy as np
 
-
 WIDTH = 9  # characters of a measured number, whatever it is
 
 

@@ -5,8 +5,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from helpers.errors import InputError
-
 
 class NotYet(Exception):
     """Raised by a self-check: what is wrong with the answer."""

@@ -1,4 +1,4 @@
-"""tests/stress/second_server.py, a server that is not ours, as chapter 04 would meet it."""
+"""A server that is not ours, tests/stress/second_server.py, as chapter 04 meets it."""
 
 import socket
 import subprocess

@@ -10,9 +10,9 @@ from functools import cache
 
 import numpy as np
 import pytest
+from helpers.checks import EXERCISES
 
 from helpers import CourseError, InputError, check, checks, normalise, progress
-from helpers.checks import EXERCISES
 
 
 @pytest.fixture(autouse=True)

@@ -17,7 +17,9 @@ from helpers import measured, median_seconds, show
 
 
 def test_measured_values_match_the_sanitizer():
-    configuration = (ROOT / "tests" / "tools" / "sanitize.cfg").read_text(encoding="utf-8")
+    configuration = (ROOT / "tests" / "tools" / "sanitize.cfg").read_text(
+        encoding="utf-8"
+    )
     (pattern,) = re.findall(r"^regex: (.+)$", configuration, re.M)
     for value, unit in [
         (0.0123, "ms"),
@@ -118,7 +120,9 @@ def test_readme_is_generated():
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     assert readme == build_readme.filled(readme)
     for path in build_readme.chapters():
-        assert build_readme.counted(path) == nbformat.read(path, as_version=4), path.name
+        assert build_readme.counted(path) == nbformat.read(path, as_version=4), (
+            path.name
+        )
 
 
 def test_readme_has_two_bash_blocks():

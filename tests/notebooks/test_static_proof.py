@@ -14,9 +14,9 @@ from collections import Counter
 import numpy as np
 import pytest
 import strict_nbval
-from nbval.plugin import IPyNbFile, coalesce_streams
 from figures import COMPARE_FIGURES, TOLERANCE
 from mutants import LEVELS, measured_spans, mutants
+from nbval.plugin import IPyNbFile, coalesce_streams
 from PIL import Image
 from strict_nbval import NOTEBOOKS, ROOT
 

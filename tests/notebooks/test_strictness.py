@@ -140,7 +140,9 @@ def test_what_would_weaken_the_check_is_refused(two):
 def test_without_models_there_is_one_clear_line(two):
     plugin = two / "tests" / "tools" / "strict_nbval.py"
     right = plugin.read_text(encoding="utf-8")
-    wrong = re.sub(r'PREPARE = """.*?"""', 'PREPARE = "import nothing"', right, flags=re.S)
+    wrong = re.sub(
+        r'PREPARE = """.*?"""', 'PREPARE = "import nothing"', right, flags=re.S
+    )
     plugin.write_text(wrong, encoding="utf-8")
     code, text, _ = run(two, "-n", "0", "notebooks/right.ipynb")
     plugin.write_text(right, encoding="utf-8")

@@ -139,7 +139,9 @@ def serve(port: int) -> None:
 
 def main() -> int:
     """Run the server in a session of its own, so that no process of it is left over."""
-    parser = argparse.ArgumentParser("tests/stress/second_server.py", description=__doc__)
+    parser = argparse.ArgumentParser(
+        "tests/stress/second_server.py", description=__doc__
+    )
     parser.add_argument("--port", type=int, default=8001)
     parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()

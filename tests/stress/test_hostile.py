@@ -1,4 +1,4 @@
-"""A small hostile run, and proof that it would notice; tests/stress/hostile.py runs 10,000."""
+"""A small hostile run, and proof that it would notice; hostile.py runs 10,000."""
 
 import http.client
 import json

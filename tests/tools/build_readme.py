@@ -42,7 +42,7 @@ def results() -> str:
 
 
 def timings() -> str:
-    """Seconds and peak memory of each notebook, measured by tests/tools/regenerate.py."""
+    """Seconds and peak memory of each notebook, measured by regenerate.py."""
     total = sum(int(row[1]) for row in measured())
     head = [["notebook", "seconds", "peak memory, GB"]]
     return markdown([*head, *measured(), ["all", str(total), ""]])
@@ -58,7 +58,9 @@ def minutes(path: Path) -> int:
     """Minutes for a chapter: its words, its exercises, its run; rounded up to five."""
     cells = nbformat.read(path, as_version=4).cells
     prose = " ".join(cell.source for cell in cells if cell.cell_type == "markdown")
-    exercises = sum("helpers.check(" in c.source for c in cells if c.cell_type == "code")
+    exercises = sum(
+        "helpers.check(" in c.source for c in cells if c.cell_type == "code"
+    )
     seconds = {row[0]: float(row[1]) for row in measured()}.get(path.name, 0)
     total = len(prose.split()) / WORDS_A_MINUTE + exercises * MINUTES_AN_EXERCISE
     return 5 * math.ceil((total + seconds / 60) / 5)
@@ -72,7 +74,8 @@ def chapters() -> list[Path]:
 def with_minutes(text: str) -> str:
     """A text in which each row of a table that links a chapter ends with its minutes."""
     for path in chapters():
-        row = rf"(\| \[[^]]+\]\((?:notebooks/)?{path.name}\) \|[^|\n]+\| )\d+( \|)"
+        link = rf"\[[^]]+\]\((?:notebooks/)?{path.name}\)"
+        row = rf"(\| {link} \|[^|\n]+\| )\d+( \|)"
         text = re.sub(row, rf"\g<1>{minutes(path)}\g<2>", text)
     return text
 

@@ -9,17 +9,17 @@ import sys
 import numpy as np
 from PIL import Image
 
-# PNG figures are compared where the pinned fonts and libraries are the same. A figure of
-# measured times is a JPEG (helpers.show): nbval compares none, but it compares the
+# PNG figures are compared where the pinned fonts and libraries are the same. A figure
+# of measured times is a JPEG (helpers.show): nbval compares none, but it compares the
 # alternative text and the reading line beside it.
 COMPARE_FIGURES = sys.platform == "linux" and not os.environ.get("COURSE_TEXT_ONLY")
-# Another processor may move the edge of a line by a rounding error: that many of the 256
-# levels of a colour may differ. The smallest change that the static proof plants is 8.
+# Another processor may move the edge of a line by a rounding error: that many of the
+# 256 levels of a colour may differ. The smallest change that is planted as proof is 8.
 TOLERANCE = 2
 
 
 def levels_apart(one: str, other: str) -> int:
-    """Largest difference of two base64 PNG in any channel of any pixel; 256: in size."""
+    """Largest difference of two base64 PNG in a channel of a pixel; 256: in size."""
     pixels = [
         np.asarray(Image.open(io.BytesIO(base64.b64decode(png))).convert("RGBA"), int)
         for png in (one, other)

@@ -5,8 +5,9 @@ import copy
 import io
 import re
 
-from PIL import Image
 from figures import COMPARE_FIGURES
+from PIL import Image
+
 
 def measured_spans(text, patterns):
     """Where the sanitizer makes a text blind: [(start, end)]."""

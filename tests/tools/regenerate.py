@@ -1,7 +1,7 @@
 """Run notebooks from a fresh kernel and store what they print.
 
-python tests/tools/regenerate.py [name ...]; without names: all of them. Counts run 1..n, no
-timing goes into the metadata, cell ids stay what they are. Seconds and peak
+python tests/tools/regenerate.py [name ...]; without names: all of them. Counts run
+1..n, no timing goes into the metadata, cell ids stay what they are. Seconds and peak
 memory go to tests/tools/timings.csv.
 """
 

@@ -103,7 +103,7 @@ def _mend_nbval():
 
 
 def kernel_environment() -> dict[str, str]:
-    """Environment of one kernel: without the user's settings, with a state of its own."""
+    """Environment of a kernel: no settings of the user's, a state of its own."""
     shared = prepare(Path(os.environ["COURSE_STATE"]))
     own = Path(tempfile.mkdtemp(prefix="course-kernel-"))
     _folders.append(str(own))
