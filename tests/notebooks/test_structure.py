@@ -4,6 +4,7 @@ import base64
 import io
 import json
 import re
+from statistics import median
 
 import pytest
 from PIL import Image
@@ -116,8 +117,28 @@ class TestEveryNotebook:
         assert not re.search(r"!\[\s*\]\(", prose(path))
 
 
+def test_helpers_stay_small():
+    """A stranger opens any file of helpers/ and understands it in five minutes."""
+    lines = {
+        path.relative_to(ROOT / "helpers").as_posix(): len(path.read_text().splitlines())
+        for path in (ROOT / "helpers").rglob("*.py")
+    }
+    assert not {path: count for path, count in lines.items() if count > 250}
+    service = sum(n for path, n in lines.items() if path.startswith("service/"))
+    checks = sum(n for path, n in lines.items() if path.startswith("exercises/"))
+    core = sum(lines.values()) - service - checks
+    print(f"lines of helpers/: {core}, service/ {service}, exercises/ {checks}")
+    assert core <= 2000 and service <= 2300
+
+
 @pytest.mark.parametrize("path", CHAPTERS, ids=name)
 class TestEveryChapter:
+    def test_cells_are_one_idea(self, path):
+        """Median of lines at most 7, 90th percentile at most 16."""
+        lines = [len(source.splitlines()) for source in code(path) if source.strip()]
+        assert median(lines) <= 7, sorted(lines)
+        assert sorted(lines)[int(0.9 * len(lines))] <= 16, sorted(lines)
+
     def test_opening_box(self, path):
         for promise in ("Minutes", "You will do", "You will learn", "You need"):
             assert f"**{promise}:**" in prose(path), promise

@@ -72,7 +72,7 @@ def chapters() -> list[Path]:
 
 
 def with_minutes(text: str) -> str:
-    """A text in which each row of a table that links a chapter ends with its minutes."""
+    """A text whose tables end each row that links a chapter with its minutes."""
     for path in chapters():
         link = rf"\[[^]]+\]\((?:notebooks/)?{path.name}\)"
         row = rf"(\| {link} \|[^|\n]+\| )\d+( \|)"

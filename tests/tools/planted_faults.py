@@ -1,7 +1,9 @@
 """Dynamic proof: python tests/tools/planted_faults.py
 
 Plants one wrong stored output in every notebook of a copy of the course, runs the whole
-notebook check there, and requires that exactly the planted cells fail.
+notebook check there, and requires that exactly the planted cells fail. It does so with
+the arithmetic of another machine and a clock that is 100 times slower, so that the same
+run proves that all other outputs depend on neither.
 """
 
 import os
@@ -15,6 +17,7 @@ from pathlib import Path
 
 import nbformat
 from mutants import mutants
+from other_machine import ARITHMETIC, VARIANTS
 from strict_nbval import NOTEBOOKS, ROOT
 
 SANITIZED = re.findall(
@@ -50,17 +53,10 @@ def main(seed: int = 0) -> int:
         for original in NOTEBOOKS:
             path = copy / original.relative_to(ROOT)
             planted.add(f"{path.relative_to(copy).as_posix()}::{plant(path, rng)}")
-        command = [
-            sys.executable,
-            "-m",
-            "pytest",
-            "-q",
-            "-rf",
-            "--color=no",
-            "notebooks",
-        ]
-        command += ["-p", "no:cacheprovider"]
-        environment = os.environ | {"PYTHONPATH": str(copy)}
+        command = [sys.executable, "-m", "pytest", "-q", "-rf", "--color=no"]
+        command += ["-p", "no:cacheprovider", "notebooks"]
+        environment = os.environ | ARITHMETIC | VARIANTS["slow"]
+        environment["PYTHONPATH"] = str(copy)
         result = subprocess.run(
             command, cwd=copy, env=environment, capture_output=True, text=True
         )
