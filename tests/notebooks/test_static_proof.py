@@ -26,6 +26,7 @@ MUTANTS = 5  # changes of each output
 @pytest.fixture(scope="module")
 def cells(request):
     """Every code cell of every notebook, as nbval collects it."""
+    strict_nbval.mend_nbval()
     found = []
     for path in NOTEBOOKS:
         file = IPyNbFile.from_parent(request.session, path=path)

@@ -10,9 +10,11 @@ import os
 import re
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import nbformat
 import pytest
+import strict_nbval
 from figures import COMPARE_FIGURES
 from PIL import Image
 from strict_nbval import PREPARE, ROOT
@@ -117,11 +119,10 @@ def two(tmp_path_factory):
     return build(tmp_path_factory.mktemp("two"), ["right", "keys"])
 
 
-@pytest.mark.parametrize("processes", ["0", "2"])
-def test_a_full_run_needs_every_cell(two, processes):
-    code, text, _ = run(two, "-n", processes)
+def test_a_full_run_needs_every_cell(two):
+    code, text, _ = run(two)
     assert code == 0 and "notebook cells compared and equal: 2" in text, text
-    code, text, _ = run(two, "-n", processes, "--deselect", "notebooks/keys.ipynb")
+    code, text, _ = run(two, "--deselect", "notebooks/keys.ipynb")
     assert code == 1 and "1 cells did not pass a comparison" in text, text
 
 
@@ -130,11 +131,17 @@ def test_a_partial_run_is_as_strict(two):
     assert code == 0 and "notebook cells compared and equal: 1" in text, text
 
 
-def test_what_would_weaken_the_check_is_refused(two):
-    code, text, _ = run(two, "--nbval-lax", "notebooks")
-    assert code == 4 and "compares nothing" in text
-    code, text, _ = run(two, "-n", "2", "--dist", "load")
-    assert code == 4 and "Use --dist loadfile" in text
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        ({"nbval_lax": True}, "compares nothing"),
+        ({"tx": ["2*popen"], "dist": "load"}, "Use --dist loadfile"),
+    ],
+)
+def test_what_would_weaken_the_check_is_refused(options, problem):
+    config = SimpleNamespace(getoption=lambda name, default: options.get(name, default))
+    with pytest.raises(pytest.UsageError, match=problem):
+        strict_nbval.pytest_configure(config)
 
 
 def test_without_models_there_is_one_clear_line(two):

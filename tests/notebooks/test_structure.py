@@ -120,7 +120,9 @@ class TestEveryNotebook:
 def test_helpers_stay_small():
     """A stranger opens any file of helpers/ and understands it in five minutes."""
     lines = {
-        path.relative_to(ROOT / "helpers").as_posix(): len(path.read_text().splitlines())
+        path.relative_to(ROOT / "helpers").as_posix(): len(
+            path.read_text().splitlines()
+        )
         for path in (ROOT / "helpers").rglob("*.py")
     }
     assert not {path: count for path, count in lines.items() if count > 250}

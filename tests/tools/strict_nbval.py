@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from functools import cache
 from pathlib import Path
 from queue import Empty
 
@@ -53,10 +54,12 @@ def pytest_configure(config):
         os.environ["COURSE_STATE"] = tempfile.mkdtemp(prefix="course-state-")
         _folders.append(os.environ["COURSE_STATE"])
     if config.getoption("nbval", False):
-        _mend_nbval()
+        mend_nbval()
 
 
-def _mend_nbval():
+@cache
+def mend_nbval():
+    """Kernels of their own, a dead one noticed, figures within the tolerance equal."""
     import nbval.kernel
     import nbval.plugin
 
