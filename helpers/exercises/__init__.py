@@ -5,7 +5,7 @@ from importlib import import_module
 
 from helpers.errors import InputError
 from helpers.exercises.checking import EXERCISES, NotYet
-from helpers.exercises.progress import note_solved, progress
+from helpers.exercises.record import note_solved, progress
 
 for _module in pkgutil.iter_modules(__path__):  # each registers its exercises
     if _module.name.startswith("chapter_"):

@@ -10,14 +10,15 @@ from functools import cache
 
 import numpy as np
 import pytest
-from helpers.checks import EXERCISES
 
-from helpers import CourseError, InputError, check, checks, normalise, progress
+from helpers import CourseError, InputError, check, normalise, progress
+from helpers.exercises import record
+from helpers.exercises.checking import EXERCISES
 
 
 @pytest.fixture(autouse=True)
 def own_progress(monkeypatch, tmp_path):
-    monkeypatch.setattr(checks, "STATE", tmp_path)
+    monkeypatch.setattr(record, "STATE", tmp_path)
     return tmp_path / "progress.json"
 
 
@@ -377,7 +378,7 @@ DAMAGED = ["", "{", "[]", '{"done": 1}', "null", '{"solved": null}', '{"solved":
 
 
 @pytest.mark.parametrize("content", DAMAGED)
-def test_damaged_progress_file(own_progress, content):
+def test_damaged_record(own_progress, content):
     own_progress.write_text(content)
     with pytest.raises(CourseError, match="cannot be read .* Delete it to begin anew"):
         progress()
@@ -388,14 +389,14 @@ def test_progress_that_cannot_be_written(own_progress, monkeypatch, capsys):
     def refuse(*args):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(checks.os, "replace", refuse)
+    monkeypatch.setattr(record.os, "replace", refuse)
     with pytest.raises(CourseError, match=r"right, but .*Permission denied"):
         check("01.1", share_seen)
     assert "Exercise 01.1: right." in capsys.readouterr().out
 
 
 def test_state_folder_is_made_when_needed(monkeypatch, tmp_path):
-    monkeypatch.setattr(checks, "STATE", tmp_path / "new" / "folder")
+    monkeypatch.setattr(record, "STATE", tmp_path / "new" / "folder")
     assert check("01.1", share_seen)
     assert progress()["solved"].sum() == 1
 
