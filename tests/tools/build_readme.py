@@ -54,15 +54,24 @@ def measured() -> list[list[str]]:
         return list(csv.reader(file))[1:]
 
 
+def words(path: Path) -> int:
+    """Words a reader goes through: text, code and what is printed."""
+    count = 0
+    for cell in nbformat.read(path, as_version=4).cells:
+        printed = [
+            o.get("text") or o.get("data", {}).get("text/plain", "")
+            for o in cell.get("outputs", [])
+        ]
+        count += sum(len(text.split()) for text in [cell.source, *printed])
+    return count
+
+
 def minutes(path: Path) -> int:
     """Minutes for a chapter: its words, its exercises, its run; rounded up to five."""
     cells = nbformat.read(path, as_version=4).cells
-    prose = " ".join(cell.source for cell in cells if cell.cell_type == "markdown")
-    exercises = sum(
-        "helpers.check(" in c.source for c in cells if c.cell_type == "code"
-    )
+    exercises = sum(c.source.count("helpers.check(") for c in cells)
     seconds = {row[0]: float(row[1]) for row in measured()}.get(path.name, 0)
-    total = len(prose.split()) / WORDS_A_MINUTE + exercises * MINUTES_AN_EXERCISE
+    total = words(path) / WORDS_A_MINUTE + exercises * MINUTES_AN_EXERCISE
     return 5 * math.ceil((total + seconds / 60) / 5)
 
 
