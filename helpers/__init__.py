@@ -3,7 +3,9 @@
 Importing this package makes a quiet, seeded start: every notebook's first import.
 """
 
-from helpers.start import SEED, quiet_start  # isort: skip  first: quiets TensorFlow
+import sys
+
+from helpers.start import SEED, quiet_start  # isort: skip  first: settings of all others
 
 from helpers.data import load_raw
 from helpers.errors import CourseError, DataError, InputError, ModelError
@@ -21,8 +23,9 @@ from helpers.prepare import (
 from helpers.router import Router, load_router
 from helpers.timing import measured, median_seconds
 
-use_style()
 quiet_start()
+if "matplotlib" in sys.modules:
+    use_style()
 
 __all__ = [
     "CREWS",

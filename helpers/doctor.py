@@ -3,6 +3,7 @@
 Each check is a function without arguments that returns a Finding.
 """
 
+import json
 import os
 import platform
 import re
@@ -16,7 +17,7 @@ from typing import NamedTuple
 import psutil
 
 from helpers.data import CSV, CSV_SHA256, DATA, sha256
-from helpers.start import installed
+from helpers.start import SETTINGS, installed
 
 ROOT = Path(__file__).resolve().parents[1]
 DISK_GB, MEMORY_GB = 1.0, 4.0
@@ -137,6 +138,20 @@ def check_write() -> Finding:
         return Finding("Write access", False, f"data/: {error.strerror}. {advice}")
 
 
+def check_keras() -> Finding:
+    """Keras will run on TensorFlow with float32, whatever your keras.json says."""
+    keras = sys.modules.get("keras")  # importing it would take seconds
+    if keras:
+        backend, floatx = keras.config.backend(), keras.config.floatx()
+    else:
+        settings = json.loads((SETTINGS / "keras.json").read_text(encoding="utf-8"))
+        backend, floatx = os.environ.get("KERAS_BACKEND"), settings["floatx"]
+    ok = (backend, floatx) == ("tensorflow", "float32")
+    advice = "Restart the kernel and import helpers before keras."
+    text = f"{backend}, {floatx}"
+    return Finding("Keras", ok, text if ok else f"{text}. {advice}")
+
+
 def check_api_key() -> Finding:
     """An API key is optional; a stray space or quote in one is the usual mistake."""
     key = os.environ.get("OPENAI_API_KEY", "")
@@ -157,6 +172,7 @@ CHECKS: list[Callable[[], Finding]] = [
     check_memory,
     check_data,
     check_write,
+    check_keras,
     check_api_key,
 ]
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from helpers.start import SEED, silent_stderr
+from helpers.start import SEED, pin_keras, silent_stderr
 
 with silent_stderr():  # some builds of TensorFlow greet with a page of log lines
     import keras
@@ -27,6 +27,7 @@ from helpers.prepare import (
     split_by_time,
 )
 
+pin_keras()
 tf.get_logger().setLevel("ERROR")  # importing TensorFlow in a notebook sets INFO
 
 TASKS = {"electrician": ["no electrician", "electrician"], "crew": CREWS}
@@ -71,9 +72,10 @@ def restart(model: keras.Model) -> None:
     Call keras.utils.set_random_seed before, as for a new model.
     """
     model.set_weights(keras.models.clone_model(model).get_weights())
+    rate = float(model.optimizer.learning_rate)
     for variable in model.optimizer.variables:
-        if variable is not model.optimizer._learning_rate:
-            variable.assign(keras.ops.zeros_like(variable))
+        variable.assign(keras.ops.zeros_like(variable))
+    model.optimizer.learning_rate = rate
 
 
 def targets(orders: pd.DataFrame, task: str) -> np.ndarray:

@@ -6,9 +6,10 @@ A chart of a kind that comes back is one call: lines, bars, heat_map.
 import io
 from typing import TYPE_CHECKING, Any
 
-import matplotlib
 import numpy as np
 import pandas as pd
+
+from helpers.start import SETTINGS
 
 if TYPE_CHECKING:  # pyplot takes a second, which a service need not wait for
     from matplotlib.figure import Figure
@@ -19,26 +20,15 @@ PURPLE, SKY, GREY, BLACK = "#CC79A7", "#56B4E9", "#8C8C8C", "#222222"
 PALETTE = [BLUE, ORANGE, GREEN, RED, PURPLE, SKY, GREY, BLACK]
 STYLES = ["-", "--", ":", "-."]
 
-STYLE = {
-    "figure.figsize": (7.0, 3.4),
-    "figure.dpi": 100,
-    "savefig.dpi": 100,
-    "font.family": "DejaVu Sans",  # ships with matplotlib: the same on every machine
-    "font.size": 10,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.titleweight": "bold",
-    "axes.titlesize": 11,
-    "axes.grid": False,
-    "axes.prop_cycle": matplotlib.cycler(color=PALETTE),
-    "figure.constrained_layout.use": True,
-}
-
 
 def use_style() -> None:
-    """Apply the course's look, and no personal settings, to every later figure."""
-    matplotlib.rcdefaults()
-    matplotlib.rcParams.update(STYLE)
+    """Apply the course's look (settings/matplotlibrc), and no personal settings.
+
+    Needed only where matplotlib was imported before helpers, or its settings changed.
+    """
+    import matplotlib
+
+    matplotlib.rc_file(SETTINGS / "matplotlibrc")
 
 
 def show(figure: "Figure", alt: str, reading: str, measured: bool = False) -> None:

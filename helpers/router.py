@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import onnxruntime
 
 from helpers.data import STATE, sha256
 from helpers.errors import InputError, ModelError
@@ -40,6 +39,8 @@ class Router:
             ModelError: a file is missing, damaged, or from another training.
 
         """
+        import onnxruntime  # only where a model is used
+
         folder = Path(folder)
         try:
             self.card = json.loads((folder / "model.json").read_text(encoding="utf-8"))

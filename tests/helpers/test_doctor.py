@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from collections import namedtuple
+from types import SimpleNamespace
 
 import pytest
 
@@ -132,6 +133,28 @@ def test_api_key(monkeypatch, key, ok, text):
     found = doctor.check_api_key()
     assert found.ok == ok and text in found.text
     assert not key or key not in found.text  # the key itself is never shown
+
+
+@pytest.mark.parametrize(
+    ("backend", "floatx", "ok"),
+    [
+        ("tensorflow", "float32", True),
+        ("torch", "float32", False),
+        ("tensorflow", "float16", False),
+        ("tensorflow", "float64", False),
+    ],
+)
+def test_keras(monkeypatch, backend, floatx, ok):
+    config = SimpleNamespace(backend=lambda: backend, floatx=lambda: floatx)
+    monkeypatch.setitem(sys.modules, "keras", SimpleNamespace(config=config))
+    found = doctor.check_keras()
+    assert found.ok == ok and found.text.startswith(f"{backend}, {floatx}")
+    assert ok or "Restart the kernel and import helpers before keras." in found.text
+
+
+def test_keras_that_is_not_imported(monkeypatch):
+    monkeypatch.delitem(sys.modules, "keras", raising=False)
+    assert line(doctor.check_keras) == (True, "tensorflow, float32")
 
 
 def test_a_crashing_check_does_not_stop_the_others(monkeypatch, capsys):
