@@ -11,9 +11,12 @@ import subprocess
 import sys
 import tempfile
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pandas as pd
+from filelock import FileLock
 
 from helpers.errors import DataError
 
@@ -36,6 +39,21 @@ def sha256(path: Path) -> str:
     """SHA-256 of a file, as 64 hexadecimal digits."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Only one process and thread at a time changes this file or folder.
+
+    Raises:
+        OSError: the folder above cannot be written, or another process has held the
+            lock for ten minutes.
+
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # A singleton may be locked again by the thread that holds it.
+    with FileLock(path.with_name(f".{path.name}.lock"), timeout=600, is_singleton=True):
+        yield
 
 
 def ensure_data(folder: Path = DATA) -> Path:

@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from helpers.data import STATE
+from helpers.data import STATE, locked
 from helpers.errors import CourseError, InputError, ModelError
 from helpers.prepare import load_orders, normalise, split_by_time
 
@@ -140,7 +140,9 @@ def load_promptable(folder: Path = FOLDER) -> Promptable:
     """
     try:
         if not (folder / "axes.npz").exists():
-            _save(folder)
+            with locked(folder):  # another notebook may be first
+                if not (folder / "axes.npz").exists():
+                    _save(folder)
         with np.load(folder / "axes.npz", allow_pickle=False) as saved:
             vocabulary = json.loads(bytes(saved["vocabulary"]).decode())
             return Promptable(vocabulary, saved["idf"], saved["axes"])
@@ -159,7 +161,7 @@ def _save(folder: Path) -> None:
     before = orders["date"] < split_by_time(orders).test["date"].min()
     model = fit_promptable(sorted(set(orders.loc[before, "clean"])))
     words = np.frombuffer(json.dumps(list(model._index)).encode(), np.uint8)
-    with tempfile.NamedTemporaryFile(dir=folder, delete=False) as file:
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".saving-") as temporary:
+        file = Path(temporary) / "axes.npz"  # with the usual rights, for others to read
         np.savez(file, vocabulary=words, idf=model._idf, axes=model._axes)
-    os.chmod(file.name, 0o644)  # an instructor may prepare it for others
-    os.replace(file.name, folder / "axes.npz")
+        os.replace(file, folder / "axes.npz")

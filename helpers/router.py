@@ -1,10 +1,12 @@
 """The fast path of chapter 03: raw text in, probabilities out, without TensorFlow.
 
 A saved model is a folder with three files: network.onnx (the network on word numbers),
-model.json (vocabulary, labels and what was measured) and network.keras (for study).
+model.json (vocabulary, labels, threshold and minimum) and network.keras (for study).
 """
 
+import hashlib
 import json
+import time
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -12,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from helpers.data import STATE, sha256
+from helpers.data import STATE, locked
 from helpers.errors import InputError, ModelError
 from helpers.prepare import LENGTH, check_text, normalise
 
@@ -21,7 +23,11 @@ BATCH = 512
 
 
 class Decision(NamedTuple):
-    """Where one order goes: a label, or the planner; probability to two decimals."""
+    """Where one order goes: a label, its probability, and why.
+
+    to_planner: the label is only a proposal; a person decides. reason says which rule
+    applied.
+    """
 
     label: str
     probability: float
@@ -29,8 +35,26 @@ class Decision(NamedTuple):
     reason: str
 
 
+def _read(folder: Path, tries: int = 3) -> tuple[dict, bytes]:
+    """The card and the network of one training; another process may replace them."""
+    try:
+        card = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+        network = (folder / "network.onnx").read_bytes()
+        if hashlib.sha256(network).hexdigest() != card["network_sha256"]:
+            raise ValueError("network.onnx does not belong to model.json")
+        return card, network
+    except (OSError, ValueError, KeyError, TypeError):
+        if tries == 1:
+            raise
+        time.sleep(0.2)
+        return _read(folder, tries - 1)
+
+
 class Router:
-    """A trained network with its vocabulary: text in, probabilities out."""
+    """A trained network with its vocabulary: text in, probabilities out.
+
+    minimum and threshold are stored with the model; see route. card has all it says.
+    """
 
     def __init__(self, folder: Path | str):
         """Load a saved model.
@@ -43,15 +67,14 @@ class Router:
 
         folder = Path(folder)
         try:
-            self.card = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+            self.card, network = _read(folder)
             self.labels = list(self.card["labels"])
+            self.minimum = float(self.card.get("minimum", 0.5))
+            self.threshold = self.card.get("threshold")
             index = {word: n for n, word in enumerate(self.card["words"], start=2)}
-            network = folder / "network.onnx"
-            if sha256(network) != self.card["network_sha256"]:
-                raise ValueError("network.onnx does not belong to model.json")
             options = onnxruntime.SessionOptions()
             options.intra_op_num_threads = 1
-            self._session = onnxruntime.InferenceSession(network.read_bytes(), options)
+            self._session = onnxruntime.InferenceSession(network, options)
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise ModelError(
                 f"The model in {folder} cannot be loaded: {error}. "
@@ -113,39 +136,56 @@ class Router:
             output = np.concatenate([1 - output, output], axis=1)
         return output
 
-    def route(self, text: str, minimum: float = 0.5) -> Decision:
-        """The most likely label, or the planner where the network is not sure enough.
+    def route(self, text: str) -> Decision:
+        """The label of one raw order, and whether the planner should look at it.
 
-        Args:
-            text: one raw work order.
-            minimum: smallest probability at which the order is sent without a person.
+        With a threshold (two labels) the second label is given from that probability
+        on, without one the most likely label. An order is sent without a person if its
+        label is at least as probable as the minimum. Both are compared with rounded
+        probabilities, so that what is printed is what was decided on.
+
+        Raises:
+            InputError: not a string, or longer than 1,000 characters.
 
         """
         numbers = self.encode(text)
-        probabilities = self._run([numbers])[0]
+        probabilities = self._run([numbers])[0].astype(float).round(2)
         best = int(probabilities.argmax())
-        label, probability = self.labels[best], round(float(probabilities[best]), 2)
+        if self.threshold is not None:
+            best = int(probabilities[1] >= self.threshold)
+        label, probability = self.labels[best], float(probabilities[best])
         if max(numbers) == 1:
             return Decision(label, probability, True, "no word the network knows")
-        if probabilities[best] < minimum:
-            return Decision(label, probability, True, f"less sure than {minimum:.2f}")
-        return Decision(label, probability, False, "sure enough")
+        if probability < self.minimum:
+            reason = f"below the minimum of {self.minimum:.2f}"
+            return Decision(label, probability, True, reason)
+        reason = f"at least the minimum of {self.minimum:.2f}"
+        if self.threshold is not None and best == 0:
+            reason = f"{self.labels[1]} below the threshold of {self.threshold:.2f}"
+        return Decision(label, probability, False, reason)
 
 
 def load_router(name: str) -> Router:
     """Load the course's model "electrician" or "crew"; train it first if it is missing.
 
-    Training takes some seconds, says so, and leaves the model in data/models/.
+    Training takes some seconds, says so, and leaves the model in data/models/. Two
+    notebooks may ask at the same time: one trains, the other waits and loads.
+
+    Raises:
+        ModelError: the folder is damaged, or the model cannot be saved.
+
     """
     folder = MODELS / name
-    if not (folder / "model.json").exists():
-        from helpers.lstm import train_router  # needs Keras: only imported to train
+    try:
+        if not (folder / "model.json").exists():
+            with locked(folder):
+                if not (folder / "model.json").exists():
+                    from helpers.lstm import train_router  # imports Keras
 
-        try:
-            train_router(name, folder)
-        except OSError as error:
-            raise ModelError(
-                f"The model cannot be saved to {folder}: {error.strerror or error}. "
-                "Make the folder writable and try again."
-            ) from error
-    return Router(folder)
+                    train_router(name, folder)
+        return Router(folder)
+    except OSError as error:
+        raise ModelError(
+            f"The model cannot be saved to {folder}: {error.strerror or error}. "
+            "Make the folder writable and try again."
+        ) from error

@@ -5,9 +5,8 @@ import os
 from pathlib import Path
 
 import pandas as pd
-from filelock import FileLock, Timeout
 
-from helpers.data import STATE
+from helpers.data import STATE, locked
 from helpers.errors import CourseError
 from helpers.exercises.checking import EXERCISES
 
@@ -16,18 +15,22 @@ def _file() -> Path:
     return STATE / "progress.json"
 
 
-def _read() -> list[str]:
+def _solved() -> list[str]:
+    """Numbers of solved exercises; a damaged file is set aside, never destroyed."""
+    path = _file()
     try:
-        solved = json.loads(_file().read_text(encoding="utf-8"))["solved"]
+        solved = json.loads(path.read_text(encoding="utf-8"))["solved"]
         if not all(isinstance(number, str) for number in solved):
             raise ValueError("solved is not a list of numbers of exercises")
         return solved
     except FileNotFoundError:
         return []
-    except (ValueError, KeyError, TypeError) as error:
-        raise CourseError(
-            f"{_file()} cannot be read ({error}). Delete it to begin anew."
-        ) from error
+    except (ValueError, KeyError, TypeError):
+        taken = len(list(path.parent.glob("progress-damaged-*.json")))
+        aside = path.with_name(f"progress-damaged-{taken + 1}.json")
+        os.replace(path, aside)
+        print(f"{path} was damaged: it is now {aside.name}, and progress begins anew.")
+        return []
 
 
 def note_solved(number: str) -> None:
@@ -38,24 +41,34 @@ def note_solved(number: str) -> None:
 
     """
     path = _file()
+    temporary = path.with_name(f".progress-{os.getpid()}.tmp")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(path.with_suffix(".lock"), timeout=30):
-            solved = sorted({*_read(), number})
-            temporary = path.with_suffix(f".{os.getpid()}.tmp")
+        with locked(path):
+            solved = sorted({*_solved(), number})
             temporary.write_text(json.dumps({"solved": solved}), encoding="utf-8")
             os.replace(temporary, path)
-    except (OSError, Timeout) as error:
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
         raise CourseError(
             f"Your answer is right, but {path} cannot be written "
-            f"({getattr(error, 'strerror', None) or error}): make the folder writable "
-            "to keep your progress."
+            f"({error.strerror or error}): make the folder writable to keep your "
+            "progress."
         ) from error
 
 
 def progress() -> pd.DataFrame:
-    """One row a chapter: exercises there are, solved so far, and which are open."""
-    solved = set(_read())
+    """One row a chapter: exercises there are, solved so far, and which are open.
+
+    Raises:
+        CourseError: the file cannot be read.
+
+    """
+    try:
+        solved = set(_solved())
+    except OSError as error:
+        raise CourseError(
+            f"{_file()} cannot be read ({error.strerror or error})."
+        ) from error
     rows = []
     for chapter in sorted({number[:2] for number in EXERCISES}):
         numbers = sorted(n for n in EXERCISES if n.startswith(chapter))
