@@ -15,17 +15,25 @@ def _file() -> Path:
     return STATE / "progress.json"
 
 
-def _solved() -> list[str]:
-    """Numbers of solved exercises; a damaged file is set aside, never destroyed."""
-    path = _file()
+def _read() -> list[str]:
+    """Numbers of solved exercises; ValueError if the file is damaged."""
     try:
-        solved = json.loads(path.read_text(encoding="utf-8"))["solved"]
-        if not all(isinstance(number, str) for number in solved):
-            raise ValueError("solved is not a list of numbers of exercises")
-        return solved
+        solved = json.loads(_file().read_text(encoding="utf-8"))["solved"]
+        if all(isinstance(number, str) for number in solved):
+            return solved
     except FileNotFoundError:
         return []
-    except (ValueError, KeyError, TypeError):
+    except (KeyError, TypeError) as error:
+        raise ValueError("not a file of progress") from error
+    raise ValueError("solved is not a list of numbers of exercises")
+
+
+def _read_or_begin_anew() -> list[str]:
+    """The same, to be called under the lock; a damaged file is set aside and kept."""
+    try:
+        return _read()
+    except ValueError:
+        path = _file()
         taken = len(list(path.parent.glob("progress-damaged-*.json")))
         aside = path.with_name(f"progress-damaged-{taken + 1}.json")
         os.replace(path, aside)
@@ -44,7 +52,7 @@ def note_solved(number: str) -> None:
     temporary = path.with_name(f".progress-{os.getpid()}.tmp")
     try:
         with locked(path):
-            solved = sorted({*_solved(), number})
+            solved = sorted({*_read_or_begin_anew(), number})
             temporary.write_text(json.dumps({"solved": solved}), encoding="utf-8")
             os.replace(temporary, path)
     except OSError as error:
@@ -64,7 +72,11 @@ def progress() -> pd.DataFrame:
 
     """
     try:
-        solved = set(_solved())
+        try:
+            solved = set(_read())
+        except ValueError:
+            with locked(_file()):
+                solved = set(_read_or_begin_anew())
     except OSError as error:
         raise CourseError(
             f"{_file()} cannot be read ({error.strerror or error})."

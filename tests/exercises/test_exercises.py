@@ -377,12 +377,40 @@ def test_progress_survives_a_restart(own_progress):
 DAMAGED = ["", "{", "[]", '{"done": 1}', "null", '{"solved": null}', '{"solved": [1]}']
 
 
-@pytest.mark.parametrize("content", DAMAGED)
-def test_damaged_record(own_progress, content):
-    own_progress.write_text(content)
-    with pytest.raises(CourseError, match="cannot be read .* Delete it to begin anew"):
-        progress()
-    assert own_progress.read_text() == content
+@pytest.mark.parametrize("content", [*(text.encode() for text in DAMAGED), b"\xff\x00"])
+def test_damaged_record_is_set_aside(own_progress, content, capsys):
+    for n, look in enumerate((progress, lambda: check("01.1", share_seen)), 1):
+        own_progress.write_bytes(content)
+        look()
+        assert f"it is now progress-damaged-{n}.json" in capsys.readouterr().out
+        kept = own_progress.with_name(f"progress-damaged-{n}.json")
+        assert kept.read_bytes() == content
+    assert json.loads(own_progress.read_text()) == {"solved": ["01.1"]}
+
+
+def test_two_notebooks_solve_exercises_at_the_same_time(own_progress):
+    """Hundreds of writes of two processes: none is lost, none leaves a file behind."""
+    program = """if True:
+        import sys
+        from helpers.exercises import progress, record
+        for n in range(200):
+            record.note_solved(f"{sys.argv[1]}.{n}")
+            progress()
+    """
+    environment = os.environ | {"COURSE_STATE": str(own_progress.parent)}
+    command = [sys.executable, "-c", program]
+    both = [
+        subprocess.Popen([*command, name], env=environment, stderr=subprocess.PIPE)
+        for name in ("one", "two")
+    ]
+    for process in both:
+        assert process.communicate()[1] == b"" and process.returncode == 0
+    solved = json.loads(own_progress.read_text())["solved"]
+    assert solved == sorted(
+        f"{name}.{n}" for name in ("one", "two") for n in range(200)
+    )
+    names = [path.name for path in own_progress.parent.iterdir()]
+    assert sorted(names) == [".progress.json.lock", "progress.json"]
 
 
 def test_progress_that_cannot_be_written(own_progress, monkeypatch, capsys):
