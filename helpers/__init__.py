@@ -13,7 +13,6 @@ from helpers.exercises import check, progress
 from helpers.hosted import connect, local_service
 from helpers.plots import show, use_style
 from helpers.prepare import (
-    CREWS,
     LENGTH,
     Vocabulary,
     load_orders,
@@ -21,6 +20,7 @@ from helpers.prepare import (
     split_by_time,
 )
 from helpers.router import Router, load_router
+from helpers.tables import CREWS
 from helpers.timing import measured, median_seconds
 
 quiet_start()

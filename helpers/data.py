@@ -20,7 +20,8 @@ from filelock import FileLock
 
 from helpers.errors import DataError
 
-DATA = Path(__file__).resolve().parents[1] / "data"
+ROOT = Path(__file__).resolve().parents[1]  # of the course
+DATA = ROOT / "data"
 # Where trained models and the reader's progress are kept; the tests use another folder.
 STATE = Path(os.environ.get("COURSE_STATE") or DATA)
 PACKAGE = "nist-nestor==0.4.4"

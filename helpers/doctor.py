@@ -16,10 +16,9 @@ from typing import NamedTuple
 
 import psutil
 
-from helpers.data import CSV, CSV_SHA256, DATA, sha256
+from helpers.data import CSV, CSV_SHA256, DATA, ROOT, sha256
 from helpers.start import SETTINGS, installed
 
-ROOT = Path(__file__).resolve().parents[1]
 DISK_GB, MEMORY_GB = 1.0, 4.0
 
 

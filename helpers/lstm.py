@@ -20,12 +20,12 @@ with silent_stderr():  # some builds of TensorFlow greet with a page of log line
 from helpers.data import CSV_SHA256, locked, sha256
 from helpers.errors import InputError
 from helpers.prepare import (
-    CREWS,
     LENGTH,
     Vocabulary,
     load_orders,
     split_by_time,
 )
+from helpers.tables import CREWS
 
 pin_keras()
 tf.get_logger().setLevel("ERROR")  # importing TensorFlow in a notebook sets INFO

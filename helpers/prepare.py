@@ -8,19 +8,10 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from helpers.data import DATA, load_raw
-from helpers.errors import DataError, InputError
+from helpers.data import load_raw
+from helpers.errors import InputError
+from helpers.tables import load_crew_table
 
-CREWS = [
-    "cab_aircon",
-    "electrical",
-    "engine",
-    "hydraulic",
-    "lube",
-    "safety_access",
-    "structure_bucket",
-    "undercarriage_drive",
-]
 LENGTH = 12  # tokens a network reads; the longest cleaned order has fewer
 MAX_CHARACTERS = 1000  # of a text that a model reads
 DUPLICATE_KEY = ["BscStartDate", "Asset", "OriginalShorttext", "PMType", "Cost"]
@@ -70,15 +61,6 @@ def drop_shifted_rows(raw: pd.DataFrame) -> pd.DataFrame:
 def drop_duplicates(raw: pd.DataFrame) -> pd.DataFrame:
     """Keep one of the rows that agree in date, asset, text, type and cost."""
     return raw.drop_duplicates(DUPLICATE_KEY)
-
-
-def load_crew_table() -> pd.DataFrame:
-    """The planner's table data/crews.csv: which location words belong to which crew."""
-    table = pd.read_csv(DATA / "crews.csv", dtype=str, keep_default_na=False)
-    unknown = sorted(set(table["crew"]) - set(CREWS) - {""})
-    if unknown:
-        raise DataError(f"data/crews.csv names unknown crews {unknown}; use {CREWS}.")
-    return table
 
 
 def label_locations(locations: pd.Series, table: pd.DataFrame) -> pd.DataFrame:

@@ -13,14 +13,13 @@ from helpers import (
     normalise,
     split_by_time,
 )
-from helpers.errors import DataError
 from helpers.prepare import (
     drop_duplicates,
     drop_shifted_rows,
     label_locations,
-    load_crew_table,
     repair_quotes,
 )
+from helpers.tables import load_crew_table
 
 
 @pytest.mark.parametrize(
@@ -114,17 +113,6 @@ def test_untidy_words_in_the_table():
     places = pd.Series(["GREASE PUMP", "BUCKET", "OIL", "OIL COOLER"])
     found = label_locations(places, pd.DataFrame([row]))["crew"]
     assert found.notna().tolist() == [True, False, True, False]
-
-
-def test_unknown_crew_in_the_table(tmp_path, monkeypatch):
-    from helpers import prepare
-
-    (tmp_path / "crews.csv").write_text(
-        "order,crew,electrician,location_words,note\n1,painters,no,PAINT,\n"
-    )
-    monkeypatch.setattr(prepare, "DATA", tmp_path)
-    with pytest.raises(DataError, match=r"unknown crews \['painters'\]; use \['cab"):
-        prepare.load_crew_table()
 
 
 def test_split_is_by_time(split):
