@@ -4,6 +4,7 @@ A chart of a kind that comes back is one call: lines, bars, heat_map.
 """
 
 import io
+import re
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -99,6 +100,12 @@ def lines(
     show(figure, alt, reading, measured)
 
 
+def _decimals(fmt: str) -> int:
+    """Decimals that a format such as "{:.1f}" or "{:.0%}" shows; two if it has none."""
+    found = re.search(r"\.(\d)([f%])", fmt)
+    return int(found[1]) + 2 * (found[2] == "%") if found else 2
+
+
 def bars(
     values: pd.Series,
     title: str,
@@ -125,9 +132,10 @@ def bars(
     """
     import matplotlib.pyplot as plt
 
-    values = values.astype(float).round(2)[::-1]
+    values = values.astype(float).round(_decimals(fmt))[::-1]
     figure, axes = plt.subplots(figsize=size)
-    drawn = axes.barh([str(name) for name in values.index], values, color=BLUE)
+    names = [str(name) for name in values.index]  # one may stand there twice
+    drawn = axes.barh(range(len(values)), values, tick_label=names, color=BLUE)
     axes.bar_label(drawn, [fmt.format(value) for value in values], padding=3)
     if (values < 0).any():
         axes.axvline(0, color=GREY, linewidth=1)
@@ -151,12 +159,12 @@ def heat_map(
     """Show a table as colours with the number in each field.
 
     Args:
-        table: numbers, rounded to two decimals before they are drawn.
+        table: numbers; rounded as fmt says before they are drawn.
         title: of the chart.
         alt: as for show.
         reading: as for show.
         size: width and height in inches.
-        fmt: how a number is written; "" writes none.
+        fmt: how a number is written; "" writes none (two decimals are drawn).
         colours: a colour map of matplotlib.
         limits: lowest and highest value of the colours; by default of the table.
         settings: for Axes.set, such as xlabel and ylabel.
@@ -165,8 +173,8 @@ def heat_map(
     import matplotlib.pyplot as plt
 
     figure, axes = plt.subplots(figsize=size)
-    values = table.to_numpy(float).round(2)
-    low, high = limits or (values.min(), values.max())
+    values = table.to_numpy(float).round(_decimals(fmt))
+    low, high = limits or (np.nanmin(values), np.nanmax(values))
     image = axes.imshow(values, cmap=colours, vmin=low, vmax=high, aspect="auto")
     for (row, column), value in np.ndenumerate(values if fmt else []):
         dark = sum(image.cmap(image.norm(value))[:3]) < 1.5  # red + green + blue

@@ -4,17 +4,17 @@ from collections.abc import Callable
 
 import numpy as np
 
-from helpers.exercises.checking import NotYet, ask, exercise, expect
+from helpers.exercises.checking import NotYet, ask, exercise, expect, table
 
 
 @exercise("02.1", "A loss that survives certainty")
 def _safe_cross_entropy(answer: Callable) -> None:
-    for y, p, wanted in [
-        ([1, 0], [0.5, 0.5], np.log(2)),
-        ([1, 1], [0.9, 0.6], -np.log(0.9 * 0.6) / 2),
-        ([1], [1.0], -np.log(1 - 1e-7)),
-    ]:
-        expect(answer, y, p, case=f"truth {y} and p {p}", wanted=float(wanted))
+    rows = [
+        ([1, 0], [0.5, 0.5], float(np.log(2))),
+        ([1, 1], [0.9, 0.6], float(-np.log(0.9 * 0.6) / 2)),
+        ([1], [1.0], float(-np.log(1 - 1e-7))),
+    ]
+    table(answer, "truth {} and p {}", rows)
     got = ask(answer, [0, 1], [1.0, 1.0], case="truth [0, 1] and p [1.0, 1.0]")
     wanted = float(-np.log(1e-7) / 2)
     if not np.isclose(got, wanted, rtol=1e-3):
@@ -25,9 +25,9 @@ def _safe_cross_entropy(answer: Callable) -> None:
 
 @exercise("02.2", "One step of gradient descent")
 def _gradient_step(answer: Callable) -> None:
-    random = np.random.default_rng(5)
-    x, y = random.normal(size=(20, 3)), random.integers(0, 2, 20).astype(float)
-    weights, bias = random.normal(size=3), 0.3
+    rng = np.random.default_rng(5)
+    x, y = rng.normal(size=(20, 3)), rng.integers(0, 2, 20).astype(float)
+    weights, bias = rng.normal(size=3), 0.3
     error = 1 / (1 + np.exp(-(x @ weights + bias))) - y
     given = weights.copy()
     result = ask(answer, given, bias, x, y, 0.5, case="20 orders with 3 features")
@@ -59,12 +59,11 @@ def _count_parameters(answer: Callable) -> None:
 
 @exercise("02.4", "Early stopping")
 def _kept_epoch(answer: Callable) -> None:
-    for losses, patience, wanted in [
+    rows = [
         ([0.5, 0.4, 0.3], 2, 3),
         ([0.5, 0.3, 0.4, 0.35, 0.1], 2, 2),
         ([0.5, 0.3, 0.4, 0.2, 0.25, 0.3], 2, 4),
         ([0.3, 0.3, 0.3, 0.1], 2, 1),
         ([0.5], 1, 1),
-    ]:
-        case = f"losses {losses}, patience {patience}"
-        expect(answer, losses, patience, case=case, wanted=wanted)
+    ]
+    table(answer, "losses {}, patience {}", rows)

@@ -9,9 +9,9 @@ from helpers.exercises.checking import NotYet, exercise, expect
 
 @exercise("03.1", "Your costs, your threshold")
 def _best_threshold(answer: Callable) -> None:
-    random = np.random.default_rng(3)
-    p = random.random(400).round(3)
-    y = (random.random(400) < p).astype(int)
+    rng = np.random.default_rng(3)
+    p = rng.random(400).round(3)
+    y = (rng.random(400) < p).astype(int)
     for nothing, missed in [(1, 1), (250, 1000), (1000, 10), (1, 0)]:
         costs = [
             nothing * ((y == 0) & (p >= t)).sum() + missed * ((y == 1) & (p < t)).sum()

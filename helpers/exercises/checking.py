@@ -1,6 +1,6 @@
 """What a self-check is made of: registration, questions to an answer, the verdict."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -63,6 +63,19 @@ def expect(answer: Callable, *given: object, case: str, wanted: object) -> None:
         right = False
     if not right:
         raise NotYet(f"For {case} the answer is {wanted!r}; yours is {got!r:.80}.")
+
+
+def table(answer: Callable, case: str, rows: Iterable[tuple]) -> None:
+    """Raise NotYet unless the answer is right for every row; names the first wrong one.
+
+    Args:
+        answer: the reader's function.
+        case: how a message calls a row, for example "losses {}, patience {}".
+        rows: what the function is given, and last what it should return.
+
+    """
+    for *given, wanted in rows:
+        expect(answer, *given, case=case.format(*given), wanted=wanted)
 
 
 def whole(got: object, case: str) -> None:
