@@ -9,16 +9,13 @@ from helpers.prepare import normalise
 @exercise("01.1", "How much of the exam was in the textbook?")
 def _share_seen(answer: Callable) -> None:
     train = ["L/H LIGHTS U/S", "replace tooth", "replace tooth"]
-    for test, wanted, case in [
-        (["Replace tooth."], 1.0, "a test text that was seen"),
-        (["swap bucket"], 0.0, "a test text that was not seen"),
-        (
-            ["lh lights us", "Replace TOOTH", "engine hot", "no power"],
-            0.5,
-            "two of four",
-        ),
-        (["replace tooth"] * 3 + ["engine hot"], 0.75, "one text seen, three times"),
+    for test, wanted in [
+        (["Replace tooth."], 1.0),
+        (["swap bucket"], 0.0),
+        (["lh lights us", "Replace TOOTH", "engine hot", "no power"], 0.5),
+        (["replace tooth"] * 3 + ["engine hot"], 0.75),
     ]:
+        case = f"the training texts {train} and the test texts {test}"
         expect(answer, train, test, case=case, wanted=wanted)
 
 

@@ -45,14 +45,20 @@ def without_every_occurrence(probability_of, text):
 
 WRONG = {
     "01.1": [
-        (lambda train, test: 0.5, "a test text that was seen"),
-        (lambda train, test: len(set(train) & set(test)) / len(test), "was seen"),
+        (
+            lambda train, test: 0.5,
+            "the test texts ['Replace tooth.'] the answer is 1.0",
+        ),
+        (
+            lambda train, test: len(set(train) & set(test)) / len(test),
+            "the training texts ['L/H LIGHTS U/S', ",
+        ),
         (
             lambda train, test: (
                 len({normalise(t) for t in test} & {normalise(t) for t in train})
                 / len({normalise(t) for t in test})
             ),
-            "three times",
+            "'replace tooth', 'engine hot'] the answer is 0.75",
         ),
     ],
     "01.2": [
