@@ -7,7 +7,7 @@ import sys
 
 from helpers.start import SEED, quiet_start  # isort: skip  first: settings of all others
 
-from helpers.data import load_raw
+from helpers.data import ROOT, load_raw
 from helpers.errors import CourseError, DataError, InputError, ModelError
 from helpers.exercises import check, progress
 from helpers.hosted import connect, local_service
@@ -30,6 +30,7 @@ if "matplotlib" in sys.modules:
 __all__ = [
     "CREWS",
     "LENGTH",
+    "ROOT",
     "SEED",
     "CourseError",
     "DataError",

@@ -38,6 +38,9 @@ REQUIRED = {  # another value would change or stop what the chapters show
     "KERAS_HOME": str(SETTINGS),
     "MATPLOTLIBRC": str(SETTINGS / "matplotlibrc"),
 }
+if not os.environ.get("MPLBACKEND", "").startswith("module://"):  # a notebook's own
+    _inline = "module://matplotlib_inline.backend_inline"
+    REQUIRED["MPLBACKEND"] = _inline if "ipykernel" in sys.modules else "agg"
 UNWANTED = ["KERAS_MAX_EPOCHS", "KERAS_MAX_STEPS_PER_EPOCH", "TF_XLA_FLAGS"]
 
 for _name, _value in PREFERRED.items():

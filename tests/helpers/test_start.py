@@ -145,6 +145,15 @@ def test_a_broken_or_unwritable_configuration_of_matplotlib_is_not_met(home):
     assert (found.stdout, found.stderr) == ("False 1.5 bold\n", "")
 
 
+def test_figures_need_no_window(home):
+    program = "import helpers, matplotlib.pyplot as plt; plt.subplots(); print('drawn')"
+    assert run(program, MPLBACKEND="TkAgg", DISPLAY="").stdout == "drawn\n"
+    keep = "import helpers, os; print(os.environ['MPLBACKEND'])"
+    assert run(keep, MPLBACKEND="module://own").stdout == "module://own\n"
+    kernel = "import sys, ipykernel\n" + keep
+    assert run(kernel).stdout == "module://matplotlib_inline.backend_inline\n"
+
+
 def test_palette_is_the_one_of_the_settings():
     import matplotlib
 
