@@ -11,8 +11,8 @@ import zipfile
 
 import pytest
 
-from helpers import data, load_orders, load_raw
-from helpers.errors import CourseError, DataError
+from helpers import data, load_raw
+from helpers.errors import DataError
 
 
 @pytest.fixture
@@ -230,18 +230,6 @@ def test_a_package_that_only_has_the_name(folder, tmp_path, real_pip):
 )
 def test_the_line_that_tells_most(messages, reason):
     assert data._reason(messages).startswith(reason)
-
-
-def test_errors_show_no_traceback_in_jupyter():
-    error = DataError("what happened, and what to do")
-    assert error._render_traceback_() == ["DataError: what happened, and what to do"]
-    assert issubclass(DataError, CourseError)
-
-
-def test_orders_are_a_copy_of_their_own():
-    first = load_orders()
-    first["text"] = "changed"
-    assert load_orders()["text"].iloc[0] != "changed"
 
 
 def test_nothing_of_the_data_is_committed():

@@ -11,7 +11,7 @@ import pytest
 from strict_nbval import ROOT
 
 import helpers
-from helpers import measured, median_seconds, show
+from helpers import CourseError, DataError, measured, median_seconds, show
 
 
 def test_measured_values_match_the_sanitizer():
@@ -83,6 +83,12 @@ def test_nothing_reports_how_the_course_is_used(tmp_path):
     assert done.returncode == 0, done.stderr
     found = [path.name for path in tmp_path.rglob("*") if path.is_file()]
     assert "deviceid" not in found and not [n for n in found if "onnxruntime" in n]
+
+
+def test_errors_show_no_traceback_in_jupyter():
+    error = DataError("what happened, and what to do")
+    assert error._render_traceback_() == ["DataError: what happened, and what to do"]
+    assert issubclass(DataError, CourseError)
 
 
 def test_public_names_exist_and_fit_on_a_screen():

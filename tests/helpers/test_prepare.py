@@ -61,6 +61,12 @@ def test_counts():
     assert orders["clean"].str.split().str.len().max() <= LENGTH
 
 
+def test_orders_are_a_copy_of_their_own():
+    first = load_orders()
+    first["text"] = "changed"
+    assert load_orders()["text"].iloc[0] != "changed"
+
+
 def test_rows_dropped_are_the_known_ones():
     from helpers import load_raw
 
