@@ -142,24 +142,14 @@ class Split(NamedTuple):
     test: pd.DataFrame
 
 
-def split_by_time(
-    orders: pd.DataFrame, test: float = 0.2, valid: float = 0.15
-) -> Split:
+def split_by_time(orders: pd.DataFrame) -> Split:
     """Cut labelled orders by date: the last 20 % are the test, the 15 % before it
     (of what is left) choose settings.
-
-    Raises:
-        InputError: a share outside 0..1.
-
     """
-    if not (0 < test < 1 and 0 <= valid < 1):
-        raise InputError(
-            f"test={test} and valid={valid} must be shares between 0 and 1."
-        )
     labelled = orders.dropna(subset="crew").sort_values("date", kind="stable")
     labelled = labelled.astype({"electrician": int}).reset_index(drop=True)
-    cut = int(len(labelled) * (1 - test))
-    learn = int(cut * (1 - valid))
+    cut = int(len(labelled) * 0.8)
+    learn = int(cut * 0.85)
     return Split(labelled[:learn], labelled[learn:cut], labelled[cut:])
 
 

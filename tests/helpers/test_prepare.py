@@ -7,11 +7,9 @@ import pytest
 from helpers import (
     CREWS,
     LENGTH,
-    InputError,
     Vocabulary,
     load_orders,
     normalise,
-    split_by_time,
 )
 from helpers.prepare import (
     drop_duplicates,
@@ -126,12 +124,6 @@ def test_split_is_by_time(split):
     assert split.train["date"].max() <= split.valid["date"].min()
     assert split.valid["date"].max() <= split.test["date"].min()
     assert set(split.train["crew"]) == set(split.test["crew"]) == set(CREWS)
-
-
-@pytest.mark.parametrize("share", [0, 1, -0.2, 1.5])
-def test_split_refuses_impossible_shares(share):
-    with pytest.raises(InputError, match="must be shares between 0 and 1"):
-        split_by_time(load_orders(), test=share)
 
 
 def test_vocabulary():
