@@ -6,17 +6,21 @@ base URL is set (empty counts as unset), the local service of helpers.service an
 
 import os
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Any
 
 from helpers.errors import CourseError
 from helpers.promptable import NAME
 
 if TYPE_CHECKING:
+    from httpx2 import Response
     from openai import AsyncOpenAI, OpenAI
 
     from helpers.service import Service
 
+PROXY_SETTINGS = (
+    *("http_proxy", "https_proxy", "all_proxy", "no_proxy"),
+    *("ssl_cert_file", "ssl_cert_dir"),
+)
 _local: "Service | None" = None
 
 
@@ -68,9 +72,8 @@ def connect() -> Hosted:
         raise ConnectionProblem(f"OPENAI_BASE_URL={url!r} must begin with http(s)://.")
     if key and (not key.isascii() or len(key.split()) > 1):
         raise ConnectionProblem("OPENAI_API_KEY is not a key. Copy it anew, complete.")
-    settings = {"api_key": key or "none", "base_url": where if url is None else url}
-    clients = _clients(settings)
-    probe = clients[0].with_options(timeout=20, max_retries=0)
+    clients = _clients(where if url is None else url, key or "none")
+    probe = clients[0].with_options(timeout=60, max_retries=0)
     try:
         offered, api = _offered(probe), _api(probe)
         if model is None:
@@ -101,20 +104,60 @@ def connect() -> Hosted:
     return Hosted(*clients, model, where, api)
 
 
-def _clients(settings: dict[str, str]) -> "tuple[OpenAI, AsyncOpenAI]":
+def _clients(base_url: str, key: str) -> "tuple[OpenAI, AsyncOpenAI]":
     """Both clients; a server on this machine is never asked through a proxy."""
+    import httpx2
     import openai
 
-    if urlsplit(settings["base_url"]).hostname not in ("127.0.0.1", "localhost", "::1"):
+    try:
+        host = httpx2.URL(base_url).host
+    except (httpx2.InvalidURL, ValueError) as error:
+        raise ConnectionProblem(
+            f"OPENAI_BASE_URL={base_url!r} is not an address: {error}."
+        ) from error
+    try:
+        if host in ("127.0.0.1", "localhost", "::1"):
+            return local_client(base_url, key), local_async_client(base_url, key)
+        settings = {"base_url": base_url, "api_key": key}
         return openai.OpenAI(**settings), openai.AsyncOpenAI(**settings)
-    return (
-        openai.OpenAI(
-            **settings, http_client=openai.DefaultHttpxClient(trust_env=False)
-        ),
-        openai.AsyncOpenAI(
-            **settings, http_client=openai.DefaultAsyncHttpxClient(trust_env=False)
-        ),
-    )
+    except (ImportError, ValueError, OSError, httpx2.InvalidURL) as error:
+        names = [name for name in os.environ if name.lower() in PROXY_SETTINGS]
+        raise ConnectionProblem(
+            f"No client can be made with the settings of this machine's network "
+            f"({', '.join(names) or 'none is set'}): {error}. Correct or unset them."
+        ) from error
+
+
+def local_client(base_url: str, api_key: str, **options: Any) -> "OpenAI":
+    """An openai client of a server on this machine; it never asks a proxy.
+
+    Args:
+        base_url: ends with /v1.
+        api_key: its key.
+        options: of openai.OpenAI, such as max_retries, timeout, default_headers.
+
+    """
+    import openai
+
+    direct = openai.DefaultHttpxClient(trust_env=False)
+    settings = {"http_client": direct} | options
+    return openai.OpenAI(base_url=base_url, api_key=api_key, **settings)
+
+
+def local_async_client(base_url: str, api_key: str, **options: Any) -> "AsyncOpenAI":
+    """The same for asyncio."""
+    import openai
+
+    direct = openai.DefaultAsyncHttpxClient(trust_env=False)
+    settings = {"http_client": direct} | options
+    return openai.AsyncOpenAI(base_url=base_url, api_key=api_key, **settings)
+
+
+def local_get(url: str) -> "Response":
+    """What a GET of an address on this machine answers; it never asks a proxy."""
+    import httpx2
+
+    return httpx2.get(url, trust_env=False, timeout=60)
 
 
 def _offered(client: "OpenAI") -> list[str]:

@@ -6,13 +6,14 @@ label. The labels come with each request, as names, descriptions and examples. I
 classifies and embeds; it is not a language model and cannot chat.
 """
 
+import hashlib
 import json
 import os
 import tempfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from functools import lru_cache
 from pathlib import Path
+from threading import Lock
 from typing import NamedTuple
 
 import numpy as np
@@ -26,6 +27,7 @@ FOLDER = STATE / "models" / NAME
 DIMENSIONS = 256
 SCALE = 16.0  # of the cosines before the softmax: chosen on the validation orders
 DESCRIPTION_WEIGHT = 4.0  # a description counts like four examples; chosen likewise
+MAX_CACHED = 32
 
 
 class Task(NamedTuple):
@@ -59,7 +61,8 @@ class Promptable:
         self._index = {gram: number for number, gram in enumerate(vocabulary)}
         self._idf = idf
         self._axes = axes
-        self._label_vectors = lru_cache(maxsize=32)(self._vectors_of)
+        self._cache: dict[bytes, np.ndarray] = {}  # by digest: it keeps no text
+        self._lock = Lock()
 
     def embed(self, texts: Sequence[str]) -> np.ndarray:
         """Unit vectors: float32, (texts, 256); zero where no n-gram is known."""
@@ -75,6 +78,19 @@ class Promptable:
                 often = np.fromiter(counts.values(), np.float32, len(counts))
                 vector[:] = ((1 + np.log(often)) * self._idf[rows]) @ self._axes[rows]
         return _unit(vectors)
+
+    def _label_vectors(self, task: Task) -> np.ndarray:
+        """The same as _vectors_of, for the last 32 tasks without computing it again."""
+        text = repr(task).encode("utf-8", "surrogatepass")
+        digest = hashlib.sha256(text).digest()
+        with self._lock:
+            vectors = self._cache.pop(digest, None)
+            if vectors is None:
+                vectors = self._vectors_of(task)
+            self._cache[digest] = vectors  # the newest last
+            if len(self._cache) > MAX_CACHED:
+                del self._cache[next(iter(self._cache))]
+        return vectors
 
     def _vectors_of(self, task: Task) -> np.ndarray:
         """One unit vector a label: its name and description, and its examples."""

@@ -12,12 +12,15 @@ import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from helpers.errors import CourseError, InputError
+from helpers.hosted import local_client
 
 if TYPE_CHECKING:
-    from helpers.service.models import Served
+    from openai import OpenAI
+
+    from helpers.service.backends.registry import ServedModel
 
 HOST = "127.0.0.1"
 
@@ -25,9 +28,9 @@ HOST = "127.0.0.1"
 class Service:
     """A running service. Use it with `with`, or call stop() yourself."""
 
-    def __init__(self, server, models, keys, audit, sock: socket.socket, key: str):
+    def __init__(self, server, models, keys, log, sock: socket.socket, key: str):
         """Serve on a bound socket in a thread; see start()."""
-        self._server, self._audit = server, audit
+        self._server, self._log = server, log
         self.models, self.keys = models, keys
         self.key = key
         self.port: int = sock.getsockname()[1]
@@ -48,21 +51,25 @@ class Service:
         """Whether its thread runs."""
         return self._thread.is_alive()
 
-    def audit(self) -> list[dict]:
-        """The last requests: time, id, line, route, model, status, tokens; no text."""
-        return list(self._audit.entries)
+    def client(self, **options: Any) -> "OpenAI":
+        """An openai client of this service, with its key; options are the client's."""
+        return local_client(self.base_url, self.key, **options)
 
-    def misbehave(self, line: str, fault: str | None) -> None:
-        """Commit a teaching fault for every request of a line; None ends it.
+    def access_log(self) -> list[dict[str, Any]]:
+        """The last requests: who called what, when, with what status; no text."""
+        return list(self._log.entries)
+
+    def misbehave(self, owner: str, fault: str | None) -> None:
+        """Give every request of an owner's keys a teaching fault; None ends it.
 
         Raises:
-            InputError: no such line. (A fault that does not exist gets a 400.)
+            InputError: no such owner. (A fault that does not exist gets a 400.)
 
         """
-        if not self.keys.named(line):
-            raise InputError(f"There is no line {line!r}.")
-        for entry in self.keys.named(line):
-            entry.fault = fault
+        if not self.keys.of(owner):
+            raise InputError(f"Nobody called {owner!r} has a key.")
+        for api_key in self.keys.of(owner):
+            api_key.fault = fault
 
     def drain(self) -> None:
         """Ask for no new requests: /ready says 503; what still comes is answered."""
@@ -80,7 +87,7 @@ class Service:
         if self._thread.is_alive():
             self._server.force_exit = True
             self._thread.join(5)
-        self._audit.close()
+        self._log.close()
         atexit.unregister(self.stop)
 
     def __enter__(self) -> "Service":
@@ -100,20 +107,20 @@ def start(
     per_minute: int = 60_000,
     burst: int = 10_000,
     faults: bool = False,
-    audit_file: Path | None = None,
+    log_folder: Path | None = None,
     answer_seconds: float = 60.0,
-    more: Sequence["Served"] = (),
+    more: Sequence["ServedModel"] = (),
 ) -> Service:
     """Start the service in a thread and wait until it answers.
 
     Args:
         port: 0 picks a free one.
-        keys: helpers.service.keys.Keys; else one line, "notebook", with a new key.
+        keys: helpers.service.keys.Keys; else one owner, "notebook", with a new key.
         key: the key that Service.key shows, if you bring your own keys.
-        per_minute: requests a line may send on average, without keys of your own.
-        burst: requests a line may send at once.
+        per_minute: requests a key may send on average, without keys of your own.
+        burst: requests a key may send at once.
         faults: whether requests may ask for deliberate faults (see service/faults.py).
-        audit_file: where the audit log goes; by default it is kept in memory.
+        log_folder: where the access log goes; by default it is kept in memory.
         answer_seconds: after which a request gets error 504 instead of an answer.
         more: models to offer from the beginning, besides the course's own.
 
@@ -125,12 +132,14 @@ def start(
 
     from helpers.gpt import load_gpt
     from helpers.promptable import load_promptable
+    from helpers.service.access_log import AccessLog
     from helpers.service.app import build_app
-    from helpers.service.connection import Connection
-    from helpers.service.gate import Audit, Metrics
-    from helpers.service.gpt import GptModel
+    from helpers.service.backends.gpt import GptModel
+    from helpers.service.backends.prompted import PromptedModel
+    from helpers.service.backends.registry import Registry
+    from helpers.service.connection import KEEP_ALIVE, Connection
     from helpers.service.keys import Keys
-    from helpers.service.models import Models, PromptableModel
+    from helpers.service.metrics import Metrics
 
     _allow_files()
     sock = _bind(port)
@@ -138,11 +147,11 @@ def start(
         if keys is None:
             keys = Keys(per_minute, burst)
             key = keys.new("notebook")
-        audit = Audit(audit_file)
-        models = Models(PromptableModel(load_promptable()), GptModel(load_gpt()))
+        log = AccessLog(log_folder)
+        models = Registry(PromptedModel(load_promptable()), GptModel(load_gpt()))
         for model in more:
             models.add(model)
-        app = build_app(models, keys, audit, Metrics(), faults, answer_seconds)
+        app = build_app(models, keys, log, Metrics(), faults, answer_seconds)
     except BaseException:
         sock.close()
         raise
@@ -152,10 +161,11 @@ def start(
         ws="none",
         loop="asyncio",  # the same with and without uvloop
         log_level="critical",
-        access_log=False,
+        access_log=False,  # there is one of our own
+        timeout_keep_alive=KEEP_ALIVE,
     )
-    service = Service(uvicorn.Server(config), models, keys, audit, sock, key)
-    patience = time.monotonic() + 10
+    service = Service(uvicorn.Server(config), models, keys, log, sock, key)
+    patience = time.monotonic() + 60
     while not service.running:
         if time.monotonic() > patience or not service.alive:
             service.stop()

@@ -2,12 +2,9 @@
 
 import argparse
 import gc
-import json
 import os
-import re
 import signal
 import sys
-import tempfile
 import threading
 import time
 from pathlib import Path
@@ -17,52 +14,11 @@ import psutil
 from helpers.data import STATE
 from helpers.errors import CourseError
 from helpers.promptable import NAME
-from helpers.service import Service, start
-from helpers.service.classifier import classifier_of
-from helpers.service.keys import Keys
+from helpers.service import Service, key_files, start
+from helpers.service.access_log import PREFIX
+from helpers.service.backends.classifier import classifier_of
 
-KEYS_FILE = "service_keys.json"
 STOP_SECONDS = 10.0  # for what is in flight; 7 s more at most until it has ended
-
-
-def load_keys(path: Path, line: str, per_minute: int, burst: int) -> tuple[Keys, str]:
-    """Keys from a file of digests; makes a key for the line if it has none.
-
-    Returns:
-        The keys, and the new key ("" if the line had one already). It is not saved.
-
-    """
-    keys = Keys(per_minute, burst)
-    try:
-        saved = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-        for name, digest in saved.items():
-            keys.add(name, str(digest))
-    except (OSError, ValueError, AttributeError) as error:
-        raise CourseError(
-            f"{path} cannot be read ({error}). Delete it; then new keys are made."
-        ) from error
-    return keys, "" if line in saved else keys.new(line)
-
-
-def save_key(path: Path, line: str, key: str) -> None:
-    """Add the digest of a line's new key to the file."""
-    saved = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    saved[line] = Keys.digest(key)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False) as file:
-        json.dump(saved, file)  # readable for its owner only
-    os.replace(file.name, path)
-
-
-def write_key(folder: Path, line: str, key: str) -> Path:
-    """Write a new key to a file that only its owner can read."""
-    path = folder / f"{re.sub(r'[^A-Za-z0-9_-]', '_', line)}.key"
-    path.unlink(missing_ok=True)
-    with os.fdopen(
-        os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w"
-    ) as f:
-        f.write(key)
-    return path
 
 
 def parser() -> argparse.ArgumentParser:
@@ -70,7 +26,7 @@ def parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("python -m helpers.service", description=__doc__)
     parser.add_argument("--port", type=int, default=0, help="0 takes a free one")
     parser.add_argument(
-        "--line", default="line-1", help="the line that gets a key; others keep theirs"
+        "--owner", default="line-1", help="who gets a key; others keep theirs"
     )
     parser.add_argument("--per-minute", type=int, default=6000, metavar="N")
     parser.add_argument("--burst", type=int, default=600, metavar="N")
@@ -85,7 +41,7 @@ def parser() -> argparse.ArgumentParser:
         "--folder",
         type=Path,
         default=STATE,
-        help="where the hashes of the keys and the audit log are kept",
+        help="where the hashes of the keys and the access log are kept",
     )
     parser.add_argument(
         "--parent", type=int, metavar="PID", help="end when this process is gone"
@@ -101,22 +57,23 @@ def parser() -> argparse.ArgumentParser:
     return parser
 
 
-def hand_over(folder: Path, line: str, key: str) -> list[str]:
-    """Save the hash of a line's new key, if it is one; what to say about the key."""
-    keys_file = folder / KEYS_FILE
+def hand_over(folder: Path, owner: str, key: str) -> list[str]:
+    """Save the hash of an owner's new key, if there is one; what to say about it."""
+    keys_file = folder / key_files.NAME
     if not key:
         return [
-            f"  OPENAI_API_KEY: the key that {line} got the first time",
-            f"  (lost it? Take {line} out of {keys_file}, and restart)",
+            f"  OPENAI_API_KEY: the key that {owner} got the first time",
+            f"  (lost it? Take {owner} out of {keys_file}, and restart)",
         ]
     if sys.stdout.isatty():
-        said = [export("OPENAI_API_KEY", key)]
-        said.append(f"\nThis key of {line} is shown once; only its hash is kept.")
+        lines = [export("OPENAI_API_KEY", key)]
+        lines.append(f"\nThis key of {owner} is shown once; only its hash is kept.")
     else:  # what is printed goes to some log, and stays there
-        said = [f"  OPENAI_API_KEY: it is in {write_key(folder, line, key)}"]
-        said.append("  (hand it over and delete that file; only its hash is kept)")
-    save_key(keys_file, line, key)
-    return said
+        path = key_files.write_key(folder, owner, key)
+        lines = [f"  OPENAI_API_KEY: it is in {path}"]
+        lines.append("  (hand it over and delete that file; only its hash is kept)")
+    key_files.save_key(keys_file, owner, key)
+    return lines
 
 
 def export(name: str, value: str) -> str:
@@ -133,8 +90,9 @@ def serve(service: Service, drain: float, parent: int | None) -> bool:
         signal.signal(name, lambda *_: stopped.set())
     gc.collect()
     gc.freeze()  # else the libraries are searched for garbage: pauses of 100 ms
+    watched = psutil.Process(parent) if parent else None  # no other with that number
     while not stopped.wait(0.2) and service.running:
-        if parent and not psutil.pid_exists(parent):
+        if watched and not watched.is_running():
             break
     asked = service.running
     service.drain()
@@ -146,10 +104,10 @@ def serve(service: Service, drain: float, parent: int | None) -> bool:
 def main(arguments: list[str] | None = None) -> int:
     """Serve until Ctrl-C or SIGTERM; return the exit code."""
     options = parser().parse_args(arguments)
-    folder, audit_file = options.folder, options.folder / "service_audit.jsonl"
+    folder, owner = options.folder, options.owner
     limits = options.per_minute, options.burst
     try:
-        keys, key = load_keys(folder / KEYS_FILE, options.line, *limits)
+        keys, key = key_files.load_keys(folder / key_files.NAME, owner, *limits)
         more = [classifier_of(name) for name in options.router]
         with start(
             options.port,
@@ -157,13 +115,13 @@ def main(arguments: list[str] | None = None) -> int:
             keys=keys,
             key=key,
             faults=options.faults,
-            audit_file=audit_file,
+            log_folder=folder,
         ) as service:
             for name in options.router:
-                service.models.point(name, f"{name}-lstm")
-            about_key = hand_over(folder, options.line, key)
+                service.models.set_alias(name, f"{name}-lstm")
+            about_key = hand_over(folder, owner, key)
             print(f"Model service on {service.base_url} (Ctrl-C stops it)")
-            print(f"Audit log, without texts: {audit_file}")
+            print(f"Access log, without texts: {folder / PREFIX}*.jsonl")
             print("\nFor the notebooks, in another terminal, before `jupyter lab`:")
             print(export("OPENAI_BASE_URL", service.base_url))
             print(export("OPENAI_MODEL", NAME))

@@ -1,7 +1,9 @@
 """HTTP connections with the limits that uvicorn lacks, so that nobody can clog it.
 
-A client may take its time for a body (the gate measures that), but not for a head, and
-it must fetch its answer. uvicorn would wait for ever, and read a head of any size.
+A client may take its time for a body (the middleware measures that), but not for a
+head, and it must fetch its answer. uvicorn would wait, and read a head of any size.
+Between two requests, a connection is kept longer than clients and proxies keep theirs:
+who closes first should be the one who knows that nothing is on its way.
 """
 
 import asyncio
@@ -9,6 +11,8 @@ import asyncio
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 PATIENCE = 10.0  # seconds between two looks at a connection
+KEEP_ALIVE = 75  # seconds between two requests
+MAX_IDLE = 1000  # connections; if more are open, none is kept idle
 MAX_OVERHEAD = 65_536  # bytes of one request that are not its body
 
 
@@ -18,7 +22,7 @@ class Connection(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:
         """Begin to watch."""
         super().connection_made(transport)
-        self._overhead = 0
+        self._overhead, self._between = 0, False
         self._timer = self.loop.call_later(PATIENCE, self._look, None)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -30,10 +34,17 @@ class Connection(HttpToolsProtocol):
         """Break off a connection that has no request at work, nor a new one."""
         cycle = self.cycle  # another object for each request
         at_work = cycle is not None and not cycle.response_complete
-        if cycle is before and (self.transport.is_closing() or not at_work):
+        idle = self._between and len(self.connections) <= MAX_IDLE  # uvicorn's timer
+        waits = not self.transport.is_closing() and (at_work or idle)
+        if cycle is before and not waits:
             self.transport.abort()
         else:
             self._timer = self.loop.call_later(PATIENCE, self._look, cycle)
+
+    def on_message_begin(self) -> None:
+        """The first byte of a request has come: the rest must follow soon."""
+        self._between = False
+        super().on_message_begin()
 
     def data_received(self, data: bytes) -> None:
         """Read, and count what is not body: heads, chunk sizes, trailers."""
@@ -49,5 +60,5 @@ class Connection(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """Count anew for the next request."""
-        self._overhead = 0
+        self._overhead, self._between = 0, True
         super().on_message_complete()

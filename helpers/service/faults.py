@@ -1,7 +1,7 @@
 """Deliberate misbehaviour, for teaching: only in a service started with faults=True.
 
-A request asks for it in the header x-teach-fault, a whole line with
-Service.misbehave(line, fault). "server_error:2" spoils the first two attempts of a
+A request asks for it in the header x-teach-fault, all of an owner's with
+Service.misbehave(owner, fault). "server_error:2" spoils the first two attempts of a
 request only; the openai client numbers its attempts in x-stainless-retry-count.
 """
 
@@ -10,8 +10,8 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
 
 from helpers.gpt import Step
-from helpers.service.errors import ServiceError, bad_request
-from helpers.service.prompt import Answer
+from helpers.service.generation import Generation
+from helpers.service.http_errors import ServiceError, bad_request
 
 HEADER = "x-teach-fault"
 SECONDS = {"slow": 2.0, "distant": 0.2}  # an overloaded server; one far away
@@ -19,14 +19,14 @@ BEFORE = ("rate_limit", "quota", "server_error", *SECONDS)
 AFTER = ("malformed_json", "truncated", "refusal", "dropped_stream")
 
 
-def wanted(headers: Mapping[str, str], of_line: str | None, allowed: bool) -> str:
-    """Name of the fault to commit for this request, or "".
+def requested(headers: Mapping[str, str], of_owner: str | None, allowed: bool) -> str:
+    """Name of the fault that this request gets, or "".
 
     Raises:
         ServiceError: 400 for an unknown fault, or a service not started for faults.
 
     """
-    asked = headers.get(HEADER) or of_line or ""
+    asked = headers.get(HEADER) or of_owner or ""
     if not asked:
         return ""
     if not allowed:
@@ -46,7 +46,7 @@ def wanted(headers: Mapping[str, str], of_line: str | None, allowed: bool) -> st
 
 
 async def before(fault: str) -> None:
-    """Commit the faults that come before any answer."""
+    """Let the faults happen that come before any answer."""
     if fault == "rate_limit":
         raise ServiceError(
             429,
@@ -69,11 +69,11 @@ async def before(fault: str) -> None:
         await asyncio.sleep(SECONDS[fault])
 
 
-def spoil(answer: Answer, fault: str) -> Answer:
+def inject(answer: Generation, fault: str) -> Generation:
     """The answer with a fault in it, computed to its end for that; or as it is."""
     if fault == "refusal":
         step = Step("I cannot help with this order.", 0.0, (), "stop")
-        return Answer((step,), answer.input_tokens, refused=True)
+        return Generation((step,), answer.input_tokens, refused=True)
     if fault not in ("malformed_json", "truncated"):
         return answer
     steps = list(answer.steps)

@@ -38,57 +38,58 @@ class Bucket:
 
 
 @dataclass
-class Line:
-    """A caller: one production line with its own key, limit and teaching fault."""
+class ApiKey:
+    """Who holds a key, a production line for example, its limit and teaching fault."""
 
-    name: str
+    owner: str
     bucket: Bucket
     fault: str | None = None
 
 
 class Keys:
-    """The keys of all lines. Only SHA-256 digests are kept, never a key.
+    """The keys of all owners. Only SHA-256 digests are kept, never a key.
 
     A key has 256 random bits, so one round of a fast hash is enough; a password that a
     person chose would need a slow one.
     """
 
     def __init__(self, per_minute: int, burst: int):
-        """Allow each line `per_minute` requests on average and `burst` at once."""
+        """Allow each key `per_minute` requests on average and `burst` at once."""
         if per_minute < 1 or burst < 1:
             raise InputError(f"{per_minute=} and {burst=} must be at least 1.")
         self.per_minute, self.burst = per_minute, burst
-        self._lines: dict[str, Line] = {}
+        self._by_digest: dict[str, ApiKey] = {}
 
     @staticmethod
     def digest(key: str) -> str:
         """SHA-256 of a key, as 64 hexadecimal digits."""
         return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
 
-    def new(self, name: str) -> str:
-        """Make a key for a line and return it; it cannot be read again later."""
+    def new(self, owner: str) -> str:
+        """Make a key for an owner and return it; it cannot be read again later."""
         key = f"plant-{secrets.token_urlsafe(32)}"
-        self.add(name, self.digest(key))
+        self.add(owner, self.digest(key))
         return key
 
-    def add(self, name: str, digest: str) -> None:
-        """Let a line in whose key has this digest."""
-        if name in ("", "-"):
-            raise InputError(f"A line needs a name, not {name!r}.")
+    def add(self, owner: str, digest: str) -> None:
+        """Let an owner in whose key has this digest."""
+        if owner in ("", "-"):
+            raise InputError(f"The owner of a key needs a name, not {owner!r}.")
         bucket = Bucket(self.burst, self.per_minute / 60)
-        self._lines[digest] = Line(name, bucket)
+        self._by_digest[digest] = ApiKey(owner, bucket)
 
-    def revoke(self, name: str) -> None:
-        """Take a line's keys away; the next request with one gets a 401."""
-        self._lines = {d: line for d, line in self._lines.items() if line.name != name}
+    def revoke(self, owner: str) -> None:
+        """Take an owner's keys away; the next request with one gets a 401."""
+        kept = {d: key for d, key in self._by_digest.items() if key.owner != owner}
+        self._by_digest = kept
 
-    def find(self, authorization: str) -> Line | None:
-        """The line that sent this Authorization header, or None."""
+    def find(self, authorization: str) -> ApiKey | None:
+        """The key in this Authorization header, or None."""
         scheme, _, key = authorization.partition(" ")
         if scheme.lower() != "bearer":
             return None
-        return self._lines.get(self.digest(key.strip()))
+        return self._by_digest.get(self.digest(key.strip()))
 
-    def named(self, name: str) -> list[Line]:
-        """All entries of a line."""
-        return [line for line in self._lines.values() if line.name == name]
+    def of(self, owner: str) -> list[ApiKey]:
+        """All keys of an owner."""
+        return [key for key in self._by_digest.values() if key.owner == owner]

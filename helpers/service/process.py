@@ -2,7 +2,6 @@
 
 import atexit
 import contextlib
-import json
 import os
 import re
 import secrets
@@ -12,9 +11,14 @@ import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from helpers.errors import CourseError
-from helpers.service.keys import Keys
+from helpers.hosted import local_client
+from helpers.service import key_files
+
+if TYPE_CHECKING:
+    from openai import OpenAI
 
 # Interrupting a cell must not reach the service.
 OWN_GROUP = (
@@ -41,20 +45,20 @@ class ServiceProcess:
         Args:
             options: of `python -m helpers.service`, such as "--router", "crew".
             port: 0 takes a free one.
-            key: the key of its line; by default a new one.
+            key: the key of its owner, line-1; by default a new one.
             run: what Python is to run.
-            folder: for its files and what it prints; by default one that is deleted
-                when it has ended.
+            folder: for its files and what it prints; the keys that are there stay.
+                By default one that is deleted when it has ended.
 
         Raises:
-            CourseError: it does not start within two minutes; with what it said.
+            CourseError: it does not start within two minutes; with what it said. Or
+                the folder holds another key of line-1.
 
         """
         self.key = key or f"plant-{secrets.token_hex(16)}"
         self._folder = tempfile.TemporaryDirectory(prefix="course-service-")
         self.folder = folder or Path(self._folder.name)
-        keys = json.dumps({"line-1": Keys.digest(self.key)})
-        (self.folder / "service_keys.json").write_text(keys, encoding="utf-8")
+        key_files.save_key(self.folder / key_files.NAME, "line-1", self.key)
         limits = ["--per-minute", "6000000", "--burst", "600000"]
         where = ["--folder", str(self.folder), "--port", str(port)]
         where += ["--parent", str(os.getpid())]
@@ -98,6 +102,10 @@ class ServiceProcess:
     def running(self) -> bool:
         """Whether the process is there."""
         return self._process.poll() is None
+
+    def client(self, **options: Any) -> "OpenAI":
+        """An openai client of this service; options are the client's."""
+        return local_client(self.base_url, self.key, **options)
 
     def stop(self, seconds: float = 30.0) -> int:
         """Ask it to finish what is in flight and end (SIGTERM); its exit code.

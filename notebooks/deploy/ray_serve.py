@@ -1,7 +1,7 @@
 """The service of chapter 05 as a Ray Serve deployment: several processes, one address.
 
 python ray_serve.py --keys FILE [--port N] [--replicas N]; Ctrl-C or SIGTERM ends it.
-FILE holds {"line": "hash of its key"}, as `python -m helpers.service` writes it.
+FILE holds {"owner": "hash of the key"}, as `python -m helpers.service` writes it.
 """
 
 import argparse
@@ -40,17 +40,19 @@ def stay_on_this_machine():
 
 def application(digests):
     """What each replica builds: the same application, with a model of its own."""
+    from helpers.service.access_log import AccessLog
     from helpers.service.app import build_app
-    from helpers.service.classifier import classifier_of
-    from helpers.service.gate import Audit, Metrics
+    from helpers.service.backends.classifier import classifier_of
+    from helpers.service.backends.registry import Registry
     from helpers.service.keys import Keys
-    from helpers.service.models import Models
+    from helpers.service.metrics import Metrics
 
     stay_on_this_machine()
     keys = Keys(per_minute=60_000, burst=10_000)
-    for line, digest in digests.items():
-        keys.add(line, digest)
-    return build_app(Models(classifier_of("crew")), keys, Audit(None), Metrics())
+    for owner, digest in digests.items():
+        keys.add(owner, digest)
+    models = Registry(classifier_of("crew"))
+    return build_app(models, keys, AccessLog(None), Metrics())
 
 
 def main():
@@ -64,6 +66,7 @@ def main():
     if not options.keys.is_file():
         parser.error(f"there is no file {options.keys}; the service command writes one")
     digests = json.loads(options.keys.read_text(encoding="utf-8"))
+    parent = psutil.Process(options.parent) if options.parent else None
 
     @serve.deployment(
         num_replicas=options.replicas,
@@ -76,6 +79,7 @@ def main():
         """The deployment: Ray starts it `replicas` times."""
 
     ray.init(
+        address="local",  # a cluster of its own, even if another runs here
         num_cpus=max(2, options.replicas),  # what Ray may plan with, not what there is
         include_dashboard=False,
         log_to_driver=False,
@@ -95,7 +99,7 @@ def main():
             flush=True,
         )
         while not stopped.wait(0.2):
-            if options.parent and not psutil.pid_exists(options.parent):
+            if parent and not parent.is_running():
                 break
         serve.shutdown()
     finally:

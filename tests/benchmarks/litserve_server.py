@@ -9,7 +9,8 @@ import litserve
 from litserve.specs.openai import ChatCompletionRequest
 
 from helpers.promptable import load_promptable
-from helpers.service.prompt import Ask, answer
+from helpers.service.backends.prompted import answer
+from helpers.service.generation import Prompt
 
 
 class PromptableAPI(litserve.LitAPI):
@@ -19,19 +20,20 @@ class PromptableAPI(litserve.LitAPI):
         """Load the model, in the process that answers."""
         self.promptable = load_promptable()
 
-    def decode_request(self, request: ChatCompletionRequest) -> Ask:
+    def decode_request(self, request: ChatCompletionRequest) -> Prompt:
         """The request as our service reads it."""
         texts = [(message.role, message.content) for message in request.messages]
         instructions = "\n".join(text for role, text in texts if role == "system")
         turns = tuple((role, text) for role, text in texts if role != "system")
-        return Ask(instructions, turns, request.response_format.json_schema.schema_)
+        schema = request.response_format.json_schema.schema_
+        return Prompt(instructions, turns, schema)
 
-    def predict(self, ask: Ask):
+    def predict(self, prompt: Prompt):
         """One answer."""
-        yield self._said(ask)
+        yield self._said(prompt)
 
-    def _said(self, ask: Ask) -> dict:
-        said = answer(self.promptable, ask)
+    def _said(self, prompt: Prompt) -> dict:
+        said = answer(self.promptable, prompt)
         read, written = said.input_tokens, len(said.steps)
         usage = {"prompt_tokens": read, "completion_tokens": written}
         usage["total_tokens"] = read + written
@@ -41,9 +43,9 @@ class PromptableAPI(litserve.LitAPI):
 class BatchedAPI(PromptableAPI):
     """The same in batches; a list of answers for a list of requests."""
 
-    def predict(self, asks: list[Ask]):
+    def predict(self, prompts: list[Prompt]):
         """One answer for each request of the batch."""
-        yield [self._said(ask) for ask in asks]
+        yield [self._said(prompt) for prompt in prompts]
 
     def unbatch(self, output):
         """LitServe's spec asks for a generator of lists."""

@@ -38,7 +38,7 @@ def predictor(call: str):
 def ours(call: str, port: int) -> None:
     """Registered in the course's service, with its dynamic batching."""
     from helpers.service import start
-    from helpers.service.classifier import Classifier
+    from helpers.service.backends.classifier import Classifier
     from helpers.service.keys import Keys
 
     predict, labels = predictor(call)

@@ -1,7 +1,7 @@
 """The course's promptable model behind plain FastAPI: what a service costs at least.
 
 python tests/benchmarks/promptable_server.py --port N
-No keys, no limits, no audit, no metrics; the same reading, model and answer as ours.
+No keys, no limits, no log, no metrics; the same reading, model and answer as ours.
 """
 
 import argparse
@@ -10,8 +10,9 @@ import uvicorn
 from fastapi import FastAPI
 
 from helpers.promptable import load_promptable
-from helpers.service.prompt import answer
-from helpers.service.protocol import ChatRequest, chat
+from helpers.service.backends.prompted import answer
+from helpers.service.requests import ChatRequest
+from helpers.service.responses import chat
 
 
 def application() -> FastAPI:
@@ -20,7 +21,7 @@ def application() -> FastAPI:
 
     @app.post("/v1/chat/completions")
     async def completions(body: ChatRequest) -> dict:
-        return chat(body, [answer(model, body.ask())])
+        return chat(body, [answer(model, body.prompts()[0])])
 
     return app
 

@@ -11,6 +11,7 @@ import openai
 import psutil
 import pytest
 
+from helpers.hosted import local_client
 from helpers.service.keys import Keys
 
 SCRIPT = Path(__file__).parents[2] / "notebooks" / "deploy" / "ray_serve.py"
@@ -38,7 +39,7 @@ def test_ray_serve_answers_on_this_machine_only_and_leaves_nothing(tmp_path):
     try:
         assert "2 replicas on" in process.stdout.readline()
         url = f"http://127.0.0.1:{port}/v1"
-        client = openai.OpenAI(base_url=url, api_key="plant-ray")
+        client = local_client(url, "plant-ray")
         said = client.responses.create(model="crew-lstm", input="two lights u/s")
         assert said.output_text == "electrical"
         with pytest.raises(openai.AuthenticationError):
@@ -49,8 +50,8 @@ def test_ray_serve_answers_on_this_machine_only_and_leaves_nothing(tmp_path):
         found = {ip.removeprefix("::ffff:") for ip in listeners(family)}
         assert found <= {"127.0.0.1", "::1"}, found
         process.send_signal(signal.SIGTERM)
-        assert process.wait(60) == 0
-        assert not psutil.wait_procs(children, timeout=20)[1]
+        assert process.wait(300) == 0
+        assert not psutil.wait_procs(children, timeout=120)[1]
     finally:
         process.kill()
         process.wait()

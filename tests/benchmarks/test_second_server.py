@@ -41,7 +41,7 @@ def port():
 @pytest.fixture(scope="module")
 def server(port):
     process = subprocess.Popen([sys.executable, str(SCRIPT), "--port", str(port)])
-    patience = time.monotonic() + 60
+    patience = time.monotonic() + 300
     while time.monotonic() < patience:
         with socket.socket() as client:
             if client.connect_ex(("127.0.0.1", port)) == 0:
@@ -49,7 +49,7 @@ def server(port):
         time.sleep(0.2)
     yield process
     process.terminate()
-    process.wait(10)
+    process.wait(120)
 
 
 @pytest.fixture
@@ -89,5 +89,5 @@ def test_no_process_is_left_when_it_stops(hosted, server):
     children = psutil.Process(server.pid).children(recursive=True)
     assert len(children) > 2
     server.terminate()
-    assert server.wait(10) == 0
-    assert not psutil.wait_procs(children, timeout=10)[1]
+    assert server.wait(120) == 0
+    assert not psutil.wait_procs(children, timeout=120)[1]

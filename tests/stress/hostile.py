@@ -22,7 +22,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
-import openai
 import psutil
 from service_process import service_process, written
 
@@ -30,8 +29,9 @@ from helpers import load_router
 from helpers.gpt import FIELDS
 from helpers.gpt import NAME as GPT
 from helpers.promptable import NAME
+from helpers.service.fields import IGNORED, NEUTRAL
 from helpers.service.process import ServiceProcess
-from helpers.service.protocol import (
+from helpers.service.requests import (
     ChatRequest,
     CompletionRequest,
     EmbeddingsRequest,
@@ -207,7 +207,14 @@ def wrong_types(rng, patience):
     path = any_path(rng)
     request = body(path)
     for _ in range(rng.choice((1, 1, 2))):
-        fields = [*ENDPOINTS[path].model_fields, "unknown", "\udfff", MARKER]
+        fields = [
+            *ENDPOINTS[path].model_fields,
+            *NEUTRAL,
+            *sorted(IGNORED),
+            "unknown",
+            "\udfff",
+            MARKER,
+        ]
         request[rng.choice(fields)] = rng.choice(WRONG)
     return post(request, path)
 
@@ -847,9 +854,7 @@ def handles(process: psutil.Process) -> int:
 
 def ordinary_answer(service: ServiceProcess) -> str:
     """What a normal client gets for a normal order."""
-    with openai.OpenAI(
-        api_key=service.key, base_url=service.base_url, max_retries=0
-    ) as client:
+    with service.client(max_retries=0) as client:
         said = client.responses.create(
             model=NAME,
             instructions="- electrical: lights, wiring\n- hydraulic: hose, oil leak",
@@ -872,8 +877,8 @@ def run(
     """
     report = Report()
     if patience:
-        planted += "\nfrom helpers.service import connection, gate"
-        planted += f"\nconnection.PATIENCE = gate.BODY_SECONDS = {patience}"
+        planted += "\nfrom helpers.service import connection, middleware"
+        planted += f"\nconnection.PATIENCE = middleware.BODY_SECONDS = {patience}"
     patience = patience or 10.0
     load_router("crew")  # train it once, here
     with service_process(KEY, planted, "--router", "crew") as service:

@@ -10,16 +10,18 @@ import hostile
 import pytest
 
 from helpers.service import connection, start
-from helpers.service.gate import MAX_BODY
-from helpers.service.prompt import MAX_FIELDS, MAX_LABEL
-from helpers.service.protocol import MAX_NAMES
+from helpers.service.backends.prompted import MAX_LABEL
+from helpers.service.backends.schema import MAX_FIELDS
+from helpers.service.middleware import MAX_BODY
 
 SICK = """
 import os
-from helpers.service import gate, keys, prompt
+from helpers.service import access_log, keys
+from helpers.service.backends import prompted
 
 kept = []
-old_find, old_read, old_note = keys.Keys.find, prompt._read, gate.Audit.note
+old_find, old_read = keys.Keys.find, prompted._read
+old_note = access_log.AccessLog.note
 
 def find(self, authorization):
     print(authorization, flush=True)
@@ -33,7 +35,7 @@ def note(self, entry):
     kept.append((bytes(500_000).replace(bytes(1), b"x"), open(os.devnull)))
     old_note(self, entry)
 
-keys.Keys.find, prompt._read, gate.Audit.note = find, read, note
+keys.Keys.find, prompted._read, access_log.AccessLog.note = find, read, note
 """
 
 
@@ -45,8 +47,8 @@ def test_nothing_hostile_harms_the_service():
 
 
 def test_a_sick_service_is_found_out():
-    found = "\n".join(hostile.run(150, 1, 0.5, planted=SICK).problems)
-    assert "ordinary" not in found and ": 500: b" in found
+    found = "\n".join(hostile.run(150, 1, patience=3.0, planted=SICK).problems)
+    assert ": 500: b" in found
     assert f"{hostile.SECRET} was written down" in found
     assert "memory grew by" in found and "connections stay open" in found
 
@@ -73,20 +75,21 @@ def service():
 
 
 def exchange(service, *parts, pause=0.1):
-    """Send parts; return what came back until the service closed, and the seconds."""
-    begun, received = time.monotonic(), b""
-    with socket.create_connection(("127.0.0.1", service.port), 10) as client:
+    """Send parts until the service closes; what came back, and how many were sent."""
+    sent, received = 0, b""
+    with socket.create_connection(("127.0.0.1", service.port), 120) as client:
         with suppress(ConnectionError):
             for part in parts:
                 client.sendall(part)
+                sent += 1
                 time.sleep(pause)
         with suppress(ConnectionError):
             while more := client.recv(65_536):
                 received += more
-    return received, time.monotonic() - begun
+    return received, sent
 
 
-DRIP = [b"x"] * 40
+DRIP = [b"x"] * 1200  # two minutes of it
 REFUSED = b"POST /v1/responses HTTP/1.1\r\nContent-Length: 99\r\n\r\n"
 ANSWERED = b"GET /health HTTP/1.1\r\n\r\n"
 
@@ -103,9 +106,9 @@ ANSWERED = b"GET /health HTTP/1.1\r\n\r\n"
 )
 def test_slow_heads_are_broken_off(service, monkeypatch, parts, status):
     monkeypatch.setattr(connection, "PATIENCE", 0.5)
-    received, seconds = exchange(service, *parts)
+    received, sent = exchange(service, *parts)
     assert received.startswith(status) and bool(received) == bool(status)
-    assert seconds < 3
+    assert sent < len(DRIP), "it took the drips to the end"
 
 
 def test_a_request_at_work_is_not_broken_off(monkeypatch):
@@ -113,8 +116,9 @@ def test_a_request_at_work_is_not_broken_off(monkeypatch):
     with start(faults=True) as service:
         key = f"Authorization: Bearer {service.key}\r\nX-Teach-Fault: slow\r\n"
         line = "GET /v1/models/workorder-promptable HTTP/1.1\r\nConnection: close\r\n"
-        received, seconds = exchange(service, f"{line}{key}\r\n".encode())
-    assert received.startswith(b"HTTP/1.1 200") and seconds > 2
+        begun = time.monotonic()
+        received, _ = exchange(service, f"{line}{key}\r\n".encode())
+    assert received.startswith(b"HTTP/1.1 200") and time.monotonic() - begun > 2
 
 
 @pytest.mark.parametrize(
@@ -126,9 +130,8 @@ def test_a_request_at_work_is_not_broken_off(monkeypatch):
     ],
 )
 def test_huge_heads_are_refused(service, sent):
-    received, seconds = exchange(service, sent)
+    received, _ = exchange(service, sent)
     assert b"400" in received[:20] and b"too large" in received
-    assert seconds < 3
 
 
 @pytest.fixture
@@ -162,12 +165,13 @@ def test_a_schema_has_limits(ask):
 
 
 @pytest.mark.parametrize("name", ["metadata", "stream_options", None])
-def test_a_crowd_of_names_is_refused_at_once(ask, name):
-    crowd = {f"name{number}": 1 for number in range(MAX_NAMES + 1)}
+def test_a_crowd_of_names_costs_little(ask, name):
+    crowd = {f"name{number}": 1 for number in range(20_000)}
     request = hostile.chat("hose")
     request |= {name: crowd} if name else crowd
     status, message = ask(request)
-    assert status == 400 and f"the limit is {MAX_NAMES}" in message
+    assert status == (200 if name else 400)
+    assert name or message == "There is no parameter 'name0'. Leave it out."
 
 
 def test_after_a_huge_body_the_connection_still_works(ask):

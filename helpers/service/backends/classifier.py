@@ -13,9 +13,10 @@ import numpy as np
 
 from helpers.errors import InputError
 from helpers.router import load_router
-from helpers.service.batching import Batcher, Predict
-from helpers.service.errors import ServiceError, bad_request
-from helpers.service.prompt import MAX_FIELDS, UNSURE, Answer, Ask, pieces, resolve
+from helpers.service.backends.batching import Batcher, Predict
+from helpers.service.backends.schema import UNSURE, cannot_fill, fields_of
+from helpers.service.generation import Generation, Prompt, tokenize
+from helpers.service.http_errors import ServiceError, bad_request
 
 
 class Classifier:
@@ -49,67 +50,53 @@ class Classifier:
         self._check = check
         self._enums = [sorted(self.labels), sorted([*self.labels, UNSURE])]
 
-    async def answer(self, ask: Ask) -> Answer:
+    async def answer(self, prompt: Prompt) -> Generation:
         """Probabilities for the last user message, in the form that was asked for.
 
         Raises:
             ServiceError: 400 for a text or a schema it cannot use, 503 if too busy.
 
         """
-        text = ask.text
+        text = prompt.text
         if self._check:
             try:
                 self._check(text)
             except InputError as error:
-                raise bad_request(str(error), "unusable_text", ask.place) from error
-        fields = self._fields(ask.schema) if ask.schema is not None else None
-        chances = self._probabilities(await self.batcher.submit(text))
-        best = int(chances.argmax())
-        sure = float(chances[best])
-        label = self.labels[best] if sure >= self.minimum else UNSURE
-        if fields is None:
-            whole = label
-        else:
-            values = {"confidence": round(sure, 4)}
-            values |= {
-                n: round(float(c), 4) for n, c in zip(self.labels, chances, strict=True)
-            }
-            whole = json.dumps(
-                {
-                    name: self._pick(what, label, best) if what else values[name]
-                    for name, what in fields.items()
-                }
-            )
-        return Answer.whole(whole, len(pieces(text)), ask.max_tokens)
+                raise bad_request(str(error), "unusable_text", prompt.place) from error
+        fields = self._fields(prompt.schema) if prompt.schema is not None else None
+        probabilities = self._probabilities(await self.batcher.submit(text))
+        best = int(probabilities.argmax())
+        confident = probabilities[best] >= self.minimum
+        label = self.labels[best] if confident else UNSURE
+        whole = label
+        if fields is not None:
+            rounded = probabilities.round(4).tolist()
+            values = dict(zip(self.labels, rounded, strict=True))
+            values["confidence"] = round(float(probabilities[best]), 4)
+            filled = {}
+            for name, enum in fields.items():  # without "unsure" in it, always the best
+                pick = label if enum and label in enum else self.labels[best]
+                filled[name] = pick if enum else values[name]
+            whole = json.dumps(filled)
+        return Generation.whole(whole, len(tokenize(text)), prompt)
 
     def _probabilities(self, row: Any) -> np.ndarray:
         """One for each label, (labels,); else the model has an error: 500."""
-        chances = np.asarray(row, float)
-        if chances.shape != (len(self.labels),) or not np.isfinite(chances).all():
+        found = np.asarray(row, float)
+        if found.shape != (len(self.labels),) or not np.isfinite(found).all():
             raise ServiceError(
                 500,
-                f"The model {self.name} returned {chances.tolist()!r:.80}, not "
+                f"The model {self.name} returned {found.tolist()!r:.80}, not "
                 f"{len(self.labels)} probabilities. Tell who runs this service.",
                 "model_error",
                 kind="server_error",
             )
-        return chances
-
-    def _pick(self, allowed: list[str], label: str, best: int) -> str:
-        """A label that the enum allows: without "unsure" in it, always the best."""
-        return label if label in allowed else self.labels[best]
+        return found
 
     def _fields(self, schema: dict[str, Any]) -> dict[str, list[str] | None]:
         """Each field's enum, or None for a number."""
-        properties = schema.get("properties")
-        if not isinstance(properties, dict) or not 1 <= len(properties) <= MAX_FIELDS:
-            raise bad_request(
-                f"The JSON schema must have 1 to {MAX_FIELDS} properties.",
-                "unsupported_schema",
-            )
         fields: dict[str, list[str] | None] = {}
-        for name, what in properties.items():
-            what = resolve(what, schema)
+        for name, what in fields_of(schema).items():
             allowed = what.get("enum")
             few = isinstance(allowed, list) and len(allowed) <= len(self.labels) + 1
             if few and sorted(map(str, allowed)) in self._enums:
@@ -117,13 +104,9 @@ class Classifier:
             elif what.get("type") == "number" and name in ("confidence", *self.labels):
                 fields[name] = None
             else:
-                raise bad_request(
-                    f"{self.name} cannot fill the field {name!r:.80}. It fills a "
-                    f"string whose enum holds {self.labels} (and maybe {UNSURE!r}), a "
-                    "number named confidence, and numbers named like its labels.",
-                    "unsupported_schema",
-                    name[:80],
-                )
+                can = f"a string whose enum holds {self.labels} (and maybe {UNSURE!r})"
+                can += ", a number named confidence, and numbers named like its labels"
+                raise cannot_fill(self.name, name, can)
         return fields
 
 

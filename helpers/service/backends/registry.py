@@ -2,61 +2,39 @@
 
 from typing import Protocol
 
-from starlette.concurrency import run_in_threadpool
-
 from helpers.errors import InputError
-from helpers.promptable import NAME, Promptable
-from helpers.service.errors import ServiceError
-from helpers.service.prompt import Answer, Ask, answer
-
-LONG = 20_000  # characters: a longer prompt is answered outside the event loop
+from helpers.service.generation import Generation, Prompt
+from helpers.service.http_errors import ServiceError
 
 
-class Served(Protocol):
-    """What the service needs of a model: a name, and an answer to a question."""
+class ServedModel(Protocol):
+    """What the service needs of a model: a name, and an answer to a prompt."""
 
     name: str
-    samples: bool = False  # whether temperature, top_p, n, stop and logprobs act
+    samples: bool = False  # whether temperature, top_p, seed, n and logprobs act
 
-    async def answer(self, ask: Ask) -> Answer:
+    async def answer(self, prompt: Prompt) -> Generation:
         """Answer, or raise a ServiceError that says what it cannot do."""
 
 
-class PromptableModel:
-    """workorder-promptable behind the protocol."""
-
-    name = NAME
-
-    def __init__(self, model: Promptable):
-        """Serve a fitted model."""
-        self.model = model
-
-    async def answer(self, ask: Ask) -> Answer:
-        """Classify the last user message as the prompt says; see prompt.answer."""
-        texts = [ask.instructions, *(text for _, text in ask.turns), str(ask.schema)]
-        if sum(map(len, texts)) > LONG:
-            return await run_in_threadpool(answer, self.model, ask)
-        return answer(self.model, ask)
-
-
-class Models:
-    """Models by name, and other names that point to one of them.
+class Registry:
+    """Models by name, and aliases that stand for one of them.
 
     A request keeps the model it began with, so exchanging one drops nothing.
     """
 
-    def __init__(self, *models: Served):
+    def __init__(self, *models: ServedModel):
         """Offer these models."""
         self._models = {model.name: model for model in models}
-        self._points: dict[str, Served] = {}
+        self._aliases: dict[str, ServedModel] = {}
         self.draining = False  # then /ready says no; requests are still answered
 
     @property
     def names(self) -> list[str]:
         """All names that a request may use."""
-        return [*self._models, *self._points]
+        return [*self._models, *self._aliases]
 
-    def add(self, model: Served) -> None:
+    def add(self, model: ServedModel) -> None:
         """Offer one more model.
 
         Raises:
@@ -67,7 +45,7 @@ class Models:
             raise InputError(f"There is a model {model.name!r} already: {self.names}.")
         self._models[model.name] = model
 
-    def point(self, alias: str, name: str) -> None:
+    def set_alias(self, alias: str, name: str) -> None:
         """Let an alias stand for a model; from the next request on.
 
         Raises:
@@ -76,31 +54,31 @@ class Models:
         """
         if name not in self._models or alias in self._models:
             raise InputError(f"Cannot let {alias!r} stand for {name!r}: {self.names}.")
-        self._points[alias] = self._models[name]
+        self._aliases[alias] = self._models[name]
 
     def remove(self, name: str) -> None:
         """Stop offering a model; requests that began with it still get their answer.
 
         Raises:
-            InputError: no such model, or an alias still points to it.
+            InputError: no such model, or an alias still stands for it.
 
         """
-        points = {alias: model.name for alias, model in self._points.items()}
-        if name not in self._models or name in points.values():
+        aliases = {alias: model.name for alias, model in self._aliases.items()}
+        if name not in self._models or name in aliases.values():
             raise InputError(
                 f"Cannot remove {name!r}: there are {list(self._models)}, and these "
-                f"names point to them: {points}."
+                f"aliases stand for them: {aliases}."
             )
         del self._models[name]
 
-    def find(self, name: str) -> Served:
+    def find(self, name: str) -> ServedModel:
         """The model of a name.
 
         Raises:
             ServiceError: 404, saying which there are.
 
         """
-        model = self._models.get(name) or self._points.get(name)  # one look each
+        model = self._models.get(name) or self._aliases.get(name)
         if model is None:
             raise ServiceError(
                 404,

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from helpers.errors import InputError
-from helpers.service.errors import overloaded
+from helpers.service.http_errors import overloaded
 
 Predict = Callable[[list[str]], Sequence[Any]]
 

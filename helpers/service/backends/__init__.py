@@ -1,0 +1,1 @@
+"""The models behind the service: each turns a Prompt into a Generation."""

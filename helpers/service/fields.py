@@ -1,0 +1,117 @@
+"""Fields of OpenAI's requests that no model here uses: which values are accepted.
+
+A known field is accepted wherever ignoring it changes nothing, and refused where it
+would change something, with what to do instead. An unknown field is refused, so that a
+misspelled option does not silently do nothing. tests/service/test_fields.py holds this
+file to the parameters of the openai package.
+"""
+
+from collections.abc import Collection
+from difflib import get_close_matches
+from typing import Any
+
+from helpers.service.http_errors import bad_request
+
+# These change no answer of a model that does not reason, call tools, or keep anything.
+IGNORED = frozenset(
+    [
+        "access_programs",
+        "background_options",
+        "image",
+        "max_tool_calls",
+        "metadata",
+        "parallel_tool_calls",
+        "prediction",
+        "prompt_cache_key",
+        "prompt_cache_options",
+        "prompt_cache_retention",
+        "reasoning",
+        "reasoning_effort",
+        "safety_identifier",
+        "service_tier",
+        "store",
+        "stream_options",
+        "truncation",
+        "user",
+        "verbosity",
+    ]
+)
+TOOLS = (
+    "This service calls no tools or functions: leave them out. For an answer in a "
+    "fixed form, send a JSON schema (response_format, or text.format in responses)."
+)
+TEXT_ONLY = "This service reads and writes text only."
+KEEPS_NOTHING = "This service keeps nothing: send the whole conversation each time."
+LOGPROBS = "Only /v1/completions gives log probabilities (logprobs: 0 to 5)."
+PENALTIES = "These models know no penalties and no bias for tokens."
+NO_MODERATION = "This service moderates nothing."
+
+# These may be null, or have a value that changes nothing; else there is a sentence.
+NEUTRAL: dict[str, tuple[tuple[Any, ...], str]] = {
+    "tools": (([],), TOOLS),
+    "tool_choice": (("none", "auto"), TOOLS),
+    "functions": (([],), TOOLS),
+    "function_call": (("none", "auto"), TOOLS),
+    "web_search_options": ((), "This service searches nothing."),
+    "audio": ((), TEXT_ONLY),
+    "modalities": ((["text"],), TEXT_ONLY),
+    "moderation": ((), NO_MODERATION),
+    "frequency_penalty": ((0,), PENALTIES),
+    "presence_penalty": ((0,), PENALTIES),
+    "logit_bias": (({},), PENALTIES),
+    "logprobs": ((False,), LOGPROBS),
+    "top_logprobs": ((0,), LOGPROBS),
+    "best_of": ((1,), "This service drops no answers: use n for several."),
+    "echo": ((False,), "The prompt is not repeated: put it in front yourself."),
+    "suffix": (("",), "These models only continue a text; they fill no gap in it."),
+    "background": ((False,), "This service answers at once, not in the background."),
+    "conversation": ((), KEEPS_NOTHING),
+    "previous_response_id": ((), KEEPS_NOTHING),
+    "prompt": ((), "This service stores no prompts: send the text in input."),
+    "context_management": (([],), KEEPS_NOTHING),
+}
+
+
+def acting(values: dict[str, Any], used: Collection[str]) -> dict[str, Any]:
+    """The fields of a request that act.
+
+    Args:
+        values: the request as it came.
+        used: names of the fields that this endpoint uses.
+
+    Raises:
+        ServiceError: 400 for an unknown field, or one that would change something.
+
+    """
+    kept = {}
+    for name, value in values.items():
+        if name in used:
+            kept[name] = value
+        elif name in NEUTRAL:
+            if not _changes_nothing(name, value, values):
+                message = f"{name} is not supported here. {NEUTRAL[name][1]}"
+                raise bad_request(message, "unsupported_parameter", name)
+        elif name not in IGNORED:
+            close = get_close_matches(name[:80], [*used, *IGNORED, *NEUTRAL], 1)
+            hint = f"Did you mean {close[0]}?" if close else "Leave it out."
+            raise bad_request(
+                f"There is no parameter {name!r:.80}. {hint}",
+                "unknown_parameter",
+                name[:200],
+            )
+    return kept
+
+
+def _changes_nothing(name: str, value: Any, values: dict[str, Any]) -> bool:
+    """Whether a field of NEUTRAL may be ignored at this value, beside the others."""
+    if name in ("tools", "functions"):  # with "none", they are not to be called
+        if "none" in (values.get("tool_choice"), values.get("function_call")):
+            return True
+    elif name == "best_of" and value == values.get("n"):
+        return True
+    return value is None or any(_same(value, other) for other in NEUTRAL[name][0])
+
+
+def _same(value: Any, other: Any) -> bool:
+    """Equal, and not true where 1 is meant."""
+    return isinstance(value, bool) == isinstance(other, bool) and value == other

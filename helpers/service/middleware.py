@@ -1,0 +1,213 @@
+"""What every request passes: id, key, limit, size and time; and what is noted of it."""
+
+import asyncio
+import contextlib
+import time
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from helpers.service.access_log import AccessLog
+from helpers.service.http_errors import ServiceError, overloaded
+from helpers.service.keys import ApiKey, Keys
+from helpers.service.metrics import Metrics
+from helpers.service.responses import JsonResponse, new_id
+
+MAX_BODY = 1_000_000  # bytes
+LONG = 20_000  # bytes: longer requests are worked on one at a time
+MAX_INSIDE = 1000  # requests at a time; more are refused at once
+BODY_SECONDS = 10.0  # for a request to arrive
+
+
+class Middleware:
+    """ASGI middleware around the whole application."""
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        keys: Keys,
+        log: AccessLog,
+        metrics: Metrics,
+        answer_seconds: float,
+    ):
+        """Wrap an application."""
+        self.app, self.keys, self.log, self.metrics = app, keys, log, metrics
+        self.answer_seconds = answer_seconds
+        self._inside = 0
+        self._turn = asyncio.Semaphore()  # of the long requests: bounds the memory
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let a request in, or answer it with an error in OpenAI's shape."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        start, request_id = time.perf_counter(), new_id("req")
+        state = scope.setdefault("state", {})
+        state.update(tokens=(0, 0), model=None, api_key=None)
+        state["at_end"] = at_end = contextlib.ExitStack()
+        status = [499]  # the client left before an answer began
+        noted: list[bool] = []
+        extra: dict[str, str] = {"x-request-id": request_id}
+
+        async def noting_send(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                status[0] = message["status"]
+                took = (time.perf_counter() - start) * 1e3
+                headers = MutableHeaders(scope=message)
+                headers.update({**extra, "openai-processing-ms": f"{took:.0f}"})
+            elif not message.get("more_body"):
+                note()  # before the answer is complete: a client may look for it
+            await send(message)
+
+        def note() -> None:
+            if not noted:
+                noted.append(True)
+                seconds = time.perf_counter() - start
+                self._note(scope, request_id, status[0], seconds)
+
+        self._inside += 1
+        self.metrics.in_flight.inc()
+        try:
+            try:
+                # Outside /v1 neither a key nor a body is needed.
+                v1 = scope["path"].startswith("/v1")
+                if v1 and self._inside > MAX_INSIDE:
+                    raise overloaded(f"{MAX_INSIDE} requests are being worked on.")
+                if v1:
+                    state["api_key"] = api_key = self._api_key(scope)
+                    extra |= _limit(api_key)
+                body = await _body(scope, receive) if v1 else b""
+                turn = self._turn if len(body) > LONG else contextlib.nullcontext()
+                async with asyncio.timeout(self.answer_seconds), turn:
+                    await self.app(scope, _replay(body, receive), noting_send)
+            except Exception as error:
+                if status[0] != 499:
+                    raise  # the answer has begun: all that is left is to break it off
+                known = _known(error)
+                extra |= known.headers
+                answer = JsonResponse(known.body, known.status)
+                await answer(scope, receive, noting_send)
+        finally:
+            self._inside -= 1
+            self.metrics.in_flight.dec()
+            at_end.close()
+            note()
+
+    def _api_key(self, scope: Scope) -> ApiKey:
+        sent = Headers(scope=scope).get("authorization", "")
+        api_key = self.keys.find(sent)
+        if api_key is None:
+            what = "This API key is not known" if sent else "No API key was sent"
+            raise ServiceError(
+                401,
+                f"{what}. Send it as 'Authorization: Bearer <key>' (OPENAI_API_KEY).",
+                "invalid_api_key",
+            )
+        return api_key
+
+    def _note(self, scope: Scope, request_id: str, status: int, seconds: float) -> None:
+        state = scope["state"]
+        route = getattr(scope.get("route"), "path", "other")
+        owner = state["api_key"].owner if state["api_key"] else "-"
+        self.metrics.count(route, owner, status, seconds, state["tokens"])
+        self.log.note(
+            {
+                "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+                "request_id": request_id,
+                "owner": owner,
+                "route": route,
+                "model": state["model"],
+                "status": status,
+                "tokens_read": state["tokens"][0],
+                "tokens_written": state["tokens"][1],
+                "milliseconds": round(seconds * 1e3, 1),
+            }
+        )
+
+
+def _limit(api_key: ApiKey) -> dict[str, str]:
+    """Take a token from the key's bucket; the headers that tell how many are left.
+
+    Raises:
+        ServiceError: 429, with the time to wait.
+
+    """
+    bucket = api_key.bucket
+    wait = bucket.take()
+    headers = {
+        "x-ratelimit-limit-requests": f"{bucket.size:.0f}",
+        "x-ratelimit-remaining-requests": f"{int(bucket.level)}",
+        "x-ratelimit-reset-requests": f"{bucket.seconds_to_full:.3f}s",
+    }
+    if wait:
+        raise ServiceError(
+            429,
+            f"{api_key.owner} sent more than {bucket.per_second * 60:.0f} "
+            f"requests a minute. Try again in {wait:.2f} s.",
+            "rate_limit_exceeded",
+            kind="requests",
+            headers={
+                **headers,
+                "retry-after": f"{int(wait) + 1}",
+                "retry-after-ms": f"{wait * 1e3 + 1:.0f}",
+            },
+        )
+    return headers
+
+
+async def _body(scope: Scope, receive: Receive) -> bytes:
+    """The whole body, if it is small enough and comes in time."""
+    parts, size = [], 0
+    with contextlib.suppress(ValueError):
+        size = int(Headers(scope=scope).get("content-length", "0"))
+    if size > MAX_BODY:
+        raise _too_large()
+    size = 0
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            while True:
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    raise ServiceError(499, "The client left.", "client_left")
+                parts.append(message.get("body", b""))
+                size += len(parts[-1])
+                if size > MAX_BODY:
+                    raise _too_large()
+                if not message.get("more_body"):
+                    return b"".join(parts)
+    except TimeoutError:
+        raise ServiceError(
+            408,
+            f"The request did not arrive within {BODY_SECONDS:.0f} s.",
+            "request_timeout",
+            headers={"connection": "close"},
+        ) from None
+
+
+def _known(error: Exception) -> ServiceError:
+    """What to answer; of an unforeseen error only its kind, as texts may be in it."""
+    if isinstance(error, ServiceError):
+        return error
+    if isinstance(error, TimeoutError):
+        message = "The answer took too long."
+        return ServiceError(504, message, "timeout", kind="server_error")
+    message = f"The service had an error of the kind {type(error).__name__}."
+    return ServiceError(500, message, kind="server_error")
+
+
+def _too_large() -> ServiceError:
+    return ServiceError(
+        413,
+        f"The request is larger than {MAX_BODY:,} bytes.",
+        "request_too_large",
+    )
+
+
+def _replay(body: bytes, receive: Receive) -> Receive:
+    """A receive that gives the body at once, and after it what the client does."""
+    waiting = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def replayed() -> Message:
+        return waiting.pop() if waiting else await receive()
+
+    return replayed
