@@ -44,7 +44,6 @@ TEXT_ONLY = "This service reads and writes text only."
 KEEPS_NOTHING = "This service keeps nothing: send the whole conversation each time."
 LOGPROBS = "Only /v1/completions gives log probabilities (logprobs: 0 to 5)."
 PENALTIES = "These models know no penalties and no bias for tokens."
-NO_MODERATION = "This service moderates nothing."
 
 # These may be null, or have a value that changes nothing; else there is a sentence.
 NEUTRAL: dict[str, tuple[tuple[Any, ...], str]] = {
@@ -55,10 +54,10 @@ NEUTRAL: dict[str, tuple[tuple[Any, ...], str]] = {
     "web_search_options": ((), "This service searches nothing."),
     "audio": ((), TEXT_ONLY),
     "modalities": ((["text"],), TEXT_ONLY),
-    "moderation": ((), NO_MODERATION),
+    "moderation": ((), "This service moderates nothing."),
     "frequency_penalty": ((0,), PENALTIES),
     "presence_penalty": ((0,), PENALTIES),
-    "logit_bias": (({},), PENALTIES),
+    "logit_bias": ((), PENALTIES),
     "logprobs": ((False,), LOGPROBS),
     "top_logprobs": ((0,), LOGPROBS),
     "best_of": ((1,), "This service drops no answers: use n for several."),
@@ -109,6 +108,8 @@ def _changes_nothing(name: str, value: Any, values: dict[str, Any]) -> bool:
             return True
     elif name == "best_of" and value == values.get("n"):
         return True
+    elif name == "logit_bias" and isinstance(value, dict):
+        return not any(value.values())
     return value is None or any(_same(value, other) for other in NEUTRAL[name][0])
 
 

@@ -120,7 +120,7 @@ class ServiceProcess:
     def kill(self) -> int:
         """End it at once, as a power failure would; its exit code."""
         self._process.kill()
-        code = self._process.wait(30)
+        code = self._process.wait(120)
         self._folder.cleanup()
         atexit.unregister(self.kill)
         return code

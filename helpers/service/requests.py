@@ -76,11 +76,13 @@ class GenerationRequest(Request):
         return {name: value for name, value in found.items() if value is not None}
 
 
-def _list(stop: Any) -> Any:
-    return [stop] if isinstance(stop, str) else stop
+def _stops(given: Any) -> Any:
+    """One text or several; an empty one stops nothing."""
+    given = [given] if isinstance(given, str) else given
+    return [one for one in given if one != ""] if isinstance(given, list) else given
 
 
-Stop = Annotated[str, Field(min_length=1, max_length=100)]
+Stop = Annotated[str, Field(max_length=100)]
 
 
 class StreamOptions(BaseModel):
@@ -95,7 +97,7 @@ class ChoiceRequest(GenerationRequest):
     n: int | None = Field(None, ge=1, le=MAX_ANSWERS)
     seed: int | None = None
     stop: Annotated[
-        list[Stop] | None, Field(max_length=4, fail_fast=True), BeforeValidator(_list)
+        list[Stop] | None, Field(max_length=4, fail_fast=True), BeforeValidator(_stops)
     ] = None
     max_tokens: int | None = Field(None, ge=1)
     stream_options: StreamOptions | None = None

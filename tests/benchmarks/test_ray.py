@@ -1,6 +1,7 @@
 """The Ray Serve script of chapter 05: who can reach it, and what it leaves behind."""
 
 import json
+import os
 import signal
 import socket
 import subprocess
@@ -15,6 +16,11 @@ from helpers.hosted import local_client
 from helpers.service.keys import Keys
 
 SCRIPT = Path(__file__).parents[2] / "notebooks" / "deploy" / "ray_serve.py"
+ELSEWHERE = {  # of the machine: none of it is to be asked
+    "RAY_ADDRESS": "127.0.0.1:9",
+    "HTTP_PROXY": "http://127.0.0.1:9",
+    "http_proxy": "http://127.0.0.1:9",
+}
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads all sockets")
 
 
@@ -34,7 +40,10 @@ def test_ray_serve_answers_on_this_machine_only_and_leaves_nothing(tmp_path):
         port = free.getsockname()[1]
     script = [sys.executable, str(SCRIPT), "--keys", str(keys)]
     process = subprocess.Popen(
-        [*script, "--port", str(port)], stdout=subprocess.PIPE, text=True
+        [*script, "--port", str(port)],
+        stdout=subprocess.PIPE,
+        text=True,
+        env=os.environ | ELSEWHERE,
     )
     try:
         assert "2 replicas on" in process.stdout.readline()

@@ -1076,7 +1076,6 @@ OPTIONS_REFUSED = {
             (gpt_completions, "prompt", []),
         ]
     },
-    "an empty stop": (gpt_chat(stop=""), ("invalid_request", "stop.0")),
     "a long stop": (gpt_chat(stop="x" * 101), ("invalid_request", "stop.0")),
     "token ids": (gpt_completions(prompt=[1, 2]), ("invalid_request", "prompt")),
     "log probabilities included": (

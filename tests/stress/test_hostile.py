@@ -111,6 +111,22 @@ def test_slow_heads_are_broken_off(service, monkeypatch, parts, status):
     assert sent < len(DRIP), "it took the drips to the end"
 
 
+def test_an_idle_connection_is_kept_for_its_next_request(service, monkeypatch):
+    """Longer than clients keep theirs: else they send into a connection that closes."""
+    monkeypatch.setattr(connection, "PATIENCE", 0.1)
+    assert service._server.config.timeout_keep_alive == connection.KEEP_ALIVE >= 75
+    client = http.client.HTTPConnection("127.0.0.1", service.port, timeout=120)
+    client.connect()
+    sock = client.sock
+    for _ in range(3):
+        client.request("GET", "/health")
+        assert client.getresponse().read() and client.sock is sock
+        time.sleep(0.5)
+    monkeypatch.setattr(connection, "MAX_IDLE", 0)  # too many of them: none is kept
+    assert sock.recv(1) == b""
+    client.close()
+
+
 def test_a_request_at_work_is_not_broken_off(monkeypatch):
     monkeypatch.setattr(connection, "PATIENCE", 0.3)
     with start(faults=True) as service:
