@@ -2,6 +2,7 @@
 
 import re
 import shlex
+from importlib.util import find_spec
 from pathlib import PureWindowsPath
 
 import pytest
@@ -30,3 +31,17 @@ def test_root_is_the_repository_and_the_first_notebook_is_open(command, monkeypa
     assert server.root_dir == str(ROOT)
     first = ROOT / "notebooks" / "00_start_here.ipynb"
     assert server.file_to_run == str(first) and first.exists()
+
+
+@pytest.mark.parametrize("name", ["README.md", "notebooks/instructor_guide.md"])
+def test_what_is_named_exists(name):
+    """Paths, links and modules that the text names."""
+    page = ROOT / name
+    text = page.read_text(encoding="utf-8")
+    links = re.findall(r"\]\(([^)#]+)\)", text)
+    paths = re.findall(r"\b(?:tests|notebooks)[\w/]*/[\w.]+\.\w+", text)
+    modules = re.findall(r"python -m (helpers[\w.]*)", text)
+    assert links and modules
+    assert not [p for p in links if not (page.parent / p).exists()]
+    assert not [p for p in paths if not (ROOT / p).exists()]
+    assert not [m for m in modules if find_spec(m) is None]
