@@ -25,44 +25,45 @@ from helpers.service.process import ServiceProcess
 DEPLOY = Path(__file__).parents[2] / "notebooks" / "deploy"
 
 
-def test_a_service_process_serves_the_network_and_ends_cleanly():
-    process = ServiceProcess("--router", "crew")
+def test_a_service_process_serves_the_network_drains_and_ends_cleanly():
+    process = ServiceProcess("--router", "crew", "--drain", "5")
     with process:
-        client = process.client()
+        client = process.client(max_retries=0)
         for name in ("crew-lstm", "crew"):
             said = client.responses.create(model=name, input="two lights u/s")
             assert said.output_text == "electrical"
-        url = f"http://127.0.0.1:{process.port}/ready"
-        assert local_get(url).status_code == 200
+        ready = f"http://127.0.0.1:{process.port}/ready"
+        assert local_get(ready).status_code == 200
         if sys.platform != "win32":  # there it cannot be asked, only killed
+            os.kill(process.pid, signal.SIGTERM)
+            while local_get(ready).status_code == 200:  # until the signal has arrived
+                time.sleep(0.02)
+            assert local_get(ready).status_code == 503
+            said = client.responses.create(model="crew", input="two lights u/s")
+            assert said.output_text == "electrical"
             assert process.stop() == 0
     assert not process.running and not process.folder.exists()
     with pytest.raises(openai.APIConnectionError):
-        client.with_options(max_retries=0).models.list()
+        client.models.list()
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="there terminate() kills")
-def test_a_service_that_drains_says_so_and_goes_on_answering():
-    with ServiceProcess("--router", "crew", "--drain", "5") as process:
-        client = process.client(max_retries=0)
-        os.kill(process.pid, signal.SIGTERM)
-        url = f"http://127.0.0.1:{process.port}/ready"
-        while local_get(url).status_code == 200:  # until the signal has arrived
-            time.sleep(0.02)
-        assert local_get(url).status_code == 503
-        said = client.responses.create(model="crew", input="two lights u/s")
-        assert said.output_text == "electrical"
-        assert process.stop() == 0
-
-
-def test_a_killed_service_comes_back_with_the_same_port_and_key():
-    first = ServiceProcess("--router", "crew")
+def test_a_killed_service_comes_back_with_its_port_and_all_keys(tmp_path):
+    path = tmp_path / key_files.NAME
+    key_files.save_key(path, "line-7", "plant-seven")
+    first = ServiceProcess("--router", "crew", folder=tmp_path)
     first.kill()
-    with ServiceProcess("--router", "crew", port=first.port, key=first.key) as second:
-        client = local_client(first.base_url, first.key)
-        assert "crew-lstm" in [model.id for model in client.models.list()]
+    options = {"port": first.port, "key": first.key, "folder": tmp_path}
+    with ServiceProcess("--router", "crew", **options) as second:
+        for key in first.key, "plant-seven":
+            names = [
+                model.id for model in local_client(first.base_url, key).models.list()
+            ]
+            assert "crew-lstm" in names
         with pytest.raises(CourseError, match=f"Port {second.port} cannot be used"):
             ServiceProcess(port=second.port)
+    assert set(key_files.read_digests(path)) == {"line-1", "line-7"}
+    with pytest.raises(CourseError, match="another key of line-1"):
+        ServiceProcess(folder=tmp_path)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL")
@@ -127,22 +128,6 @@ def test_a_key_that_cannot_be_handed_over_is_not_kept(tmp_path, capsys):
     assert command.main(["--folder", str(tmp_path)]) == 1
     assert "must be a folder you can write to" in capsys.readouterr().err
     assert not (tmp_path / key_files.NAME).exists()
-
-
-def test_keys_in_a_given_folder_stay(tmp_path):
-    path = tmp_path / key_files.NAME
-    key_files.save_key(path, "line-7", "plant-seven")
-    with ServiceProcess(folder=tmp_path, key="plant-one") as process:
-        for key in "plant-seven", "plant-one":
-            assert local_client(process.base_url, key).models.list().data
-    assert set(key_files.read_digests(path)) == {"line-1", "line-7"}
-    with pytest.raises(CourseError, match="another key of line-1"):
-        ServiceProcess(folder=tmp_path)
-
-
-def test_a_service_that_cannot_start_says_why():
-    with pytest.raises(CourseError, match="invalid choice: 'boiler'"):
-        ServiceProcess("--router", "boiler")
 
 
 def options_of(words):

@@ -534,7 +534,9 @@ def odd_http(rng, patience):
             line + b"\r\n" + b"X: y\r\n" * 3000 + rest,
             line + b"\r\n" + b"X-Stainless-Retry-Count: " + b"9" * 900 + b"\r\n" + rest,
             line + b"\r\nUpgrade: h2c\r\n" + rest.replace(b"close", b"upgrade, close"),
-            line + b"\r\nUpgrade: websocket\r\n" + rest.replace(b"close", b"upgrade"),
+            line
+            + b"\r\nUpgrade: websocket\r\n"
+            + rest.replace(b"close", b"upgrade, close"),
             b"\r\n\r\n" + good,
             good + b"GET /health HTTP/1.1\r\nConnection: close\r\n\r\n",
             good.replace(b"Connection: close\r\n", b"") * 5 + good,
