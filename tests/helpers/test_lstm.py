@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import keras
 import numpy as np
@@ -26,6 +27,7 @@ from helpers.lstm import (
     save_model,
     without_padding,
 )
+from helpers.start import pin_keras
 
 TEXTS = ["oil leak lh", "lights u/s", "replace bucket tooth", "a/c hot"]
 
@@ -82,53 +84,63 @@ def test_saved_model_of_tensorflow_answers_like_the_router(small, saved, tmp_pat
     assert np.abs(Router(saved).probabilities(texts) - theirs).max() < 1e-5
 
 
-def processes(program, *arguments, **environment):
-    """Start two processes with the same program and wait for both."""
-    command = [sys.executable, "-c", program, *map(str, arguments)]
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+def test_two_savings_and_a_reader_at_the_same_time(small, saved, monkeypatch):
+    """Threads lock each other out as processes do."""
+    model, vocabulary = small
+    network = (saved / "network.onnx").read_bytes()
+    target = saved.parent / "both" / "crew"
+
+    def export(model, folder):  # every time another network, quickly
+        (folder / "network.onnx").write_bytes(network + os.urandom(8))
+
+    def save():
+        for _ in range(40):
+            save_model(model, vocabulary, CREWS, target)
+
+    monkeypatch.setattr(lstm, "_export", export)
+    save_model(model, vocabulary, CREWS, target)
+    with ThreadPoolExecutor() as pool:
+        savings = [pool.submit(save) for _ in range(2)]
+        while not all(saving.done() for saving in savings):
+            router._read(target, tries=8)  # card and network belong together
+        assert [saving.result() for saving in savings] == [None, None]
+    assert folders(target.parent) == ["crew"]
+
+
+def test_two_notebooks_make_the_missing_model_once(saved, tmp_path):
+    program = f"""if True:
+        import shutil, sys, time, types
+        from helpers import load_router
+        def train_router(name, folder):
+            print("Training")
+            time.sleep(1)
+            shutil.copytree({str(saved)!r}, folder)
+        sys.modules["helpers.lstm"] = types.SimpleNamespace(train_router=train_router)
+        load_router("crew")
+    """
     both = [
-        subprocess.Popen(command, env=os.environ | environment, **pipes)
+        subprocess.Popen(
+            [sys.executable, "-c", program],
+            env=os.environ | {"COURSE_STATE": str(tmp_path / "state")},
+            stdout=subprocess.PIPE,
+        )
         for _ in range(2)
     ]
-    outputs = [process.communicate() for process in both]
-    assert [process.returncode for process in both] == [0, 0], outputs
-    return [out for out, _ in outputs]
+    printed = [process.communicate()[0] for process in both]
+    assert [process.returncode for process in both] == [0, 0]
+    assert b"".join(printed).split() == [b"Training"]
+    assert folders(tmp_path / "state" / "models") == ["crew"]
 
 
-def test_two_processes_save_and_load_the_same_model(saved, tmp_path):
-    program = """if True:
-        import sys, keras, numpy as np
-        from helpers import CREWS, Router, Vocabulary, lstm
-        source, target = sys.argv[1:]
-        model = keras.saving.load_model(source + "/network.keras")
-        words = Vocabulary(Router(source).card["words"])
-        lstm._export = lambda model, folder: (folder / "network.onnx").write_bytes(
-            open(source + "/network.onnx", "rb").read() + np.random.bytes(8))
-        lstm.Router = Router
-        for n in range(60):
-            lstm.save_model(model, words, CREWS, target)
-            try:
-                Router(target)
-            except Exception as error:
-                # the bytes added above are refused by ONNX, after the checksum
-                assert "does not belong" not in str(error), error
-                assert "No such file" not in str(error), error
-    """
-    processes(program, saved, tmp_path / "both" / "crew")
-    assert folders(tmp_path / "both") == ["crew"]
-
-
-def test_two_notebooks_train_the_missing_model_once(tmp_path):
-    program = """if True:
-        import helpers
-        from helpers import lstm
-        lstm.train_lstm, real = (
-            lambda task, train: real(task, train[:300]), lstm.train_lstm)
-        print(helpers.load_router("electrician").route("oil leak").label)
-    """
-    outputs = processes(program, COURSE_STATE=str(tmp_path))
-    assert "".join(outputs).count("Training the model") == 1
-    assert folders(tmp_path / "models") == ["electrician"]
+def test_keras_imported_before_helpers_is_set_right():
+    keras.config.set_floatx("float16")
+    keras.config.set_dtype_policy("mixed_float16")
+    keras.config.set_epsilon(0.5)
+    keras.config.set_image_data_format("channels_first")
+    pin_keras()
+    assert keras.config.floatx() == keras.config.dtype_policy().name == "float32"
+    assert keras.config.epsilon() == 1e-7
+    assert keras.config.image_data_format() == "channels_last"
 
 
 def test_saving_is_all_or_nothing(small, saved, monkeypatch):

@@ -97,14 +97,6 @@ def test_keras_has_the_settings_of_the_course(home):
     assert found.stdout.split("\n")[:2] == [PINNED, "False"], found.stderr
 
 
-def test_keras_imported_before_helpers_is_set_right(tmp_path):
-    (tmp_path / "keras.json").write_text('{"floatx": "float16", "epsilon": 0.5}')
-    program = "import keras\nkeras.config.set_dtype_policy('mixed_float16')" + KERAS
-    program += "print(keras.config.dtype_policy().name)"
-    found = run(program, KERAS_HOME=str(tmp_path), KERAS_BACKEND="tensorflow")
-    assert found.stdout.split("\n")[:2] == [PINNED, "float32"], found.stderr
-
-
 def test_keras_on_another_backend_is_refused(monkeypatch):
     from types import SimpleNamespace
 
