@@ -16,9 +16,9 @@ def _causal_attention(answer: Callable) -> None:
 
 def _attends_back(answer: Callable, words: int, units: int) -> None:
     """Raise NotYet unless the answer is causal attention for tables of this shape."""
-    random = np.random.default_rng(6)
-    q, k = (random.normal(size=(words, units)) for _ in range(2))
-    v = random.normal(size=(words, 3))  # values may have another width
+    rng = np.random.default_rng(6)
+    q, k = (rng.normal(size=(words, units)) for _ in range(2))
+    v = rng.normal(size=(words, 3))  # values may have another width
     case = f"{words} words of {units} units, values of 3"
     given = q.copy(), k.copy(), v.copy()
     with warnings.catch_warnings():
@@ -69,7 +69,7 @@ def _block_parameters(answer: Callable) -> None:
 @exercise("06.3", "Leave out the padding")
 def _masked_mean(answer: Callable) -> None:
     x = np.arange(12.0).reshape(4, 3)
-    for numbers, wanted, case in [
+    for ids, wanted, case in [
         ([5, 7, 0, 0], x[:2].mean(0), "two words and two places of padding"),
         ([5, 7, 1, 9], x.mean(0), "four words, one of them unknown (1)"),
         ([3, 0, 0, 0], x[0], "one word"),
@@ -78,7 +78,7 @@ def _masked_mean(answer: Callable) -> None:
     ]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the mean of no rows is judged below
-            got = ask(answer, given := x.copy(), np.array(numbers), case=case)
+            got = ask(answer, given := x.copy(), np.array(ids), case=case)
         if not np.array_equal(given, x):
             raise NotYet("The table that was given to your function has been changed.")
         if np.shape(got) != (3,):

@@ -4,20 +4,20 @@ The key-value cache against reading the whole prefix again for each token, side 
 at the width of the shipped model and at twice that: the narrower the network, the more
 of a token's time is the fixed cost of calling NumPy, which no cache saves. The best of
 many interleaved runs is taken, because other work on the machine only ever adds time.
-Both use one thread, as a service that answers one request a thread would.
+Both use one thread (helpers/start.py), as a service that answers one request a thread
+would.
 """
 
 import time
 
 import numpy as np
 import pytest
-from threadpoolctl import threadpool_limits
 
 from helpers import load_orders
 from helpers.gpt import (
-    STANDARD,
+    Cache,
     Size,
-    Tokeniser,
+    Tokenizer,
     build_gpt,
     from_keras,
     load_gpt,
@@ -30,14 +30,8 @@ NOTE = "LH VDO temp reading high"
 
 def random_model(width):
     """A model with random weights: they do not change the time."""
-    tokeniser = Tokeniser.fit(split_all(load_orders())[0])
-    return from_keras(build_gpt(len(tokeniser), Size(width)), tokeniser)
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    with threadpool_limits(1, "blas"):
-        yield
+    tokenizer = Tokenizer.fit(split_all(load_orders())[0])
+    return from_keras(build_gpt(len(tokenizer), Size(width)), tokenizer)
 
 
 def seconds(call):
@@ -46,17 +40,17 @@ def seconds(call):
     return time.perf_counter() - start
 
 
-@pytest.mark.parametrize(("width", "wanted"), [(STANDARD.width, 4), (128, 5)])
+@pytest.mark.parametrize(("width", "wanted"), [(Size().width, 4), (128, 5)])
 def test_the_cache_is_faster_at_40_tokens(width, wanted):
     model = random_model(width)
-    tokens = np.random.default_rng(0).integers(3, len(model.tokeniser), TOKENS).tolist()
+    tokens = np.random.default_rng(0).integers(3, len(model.tokenizer), TOKENS).tolist()
 
-    cache = model.new_cache()
-    model.next_logits(tokens[:-1], cache)
+    cache = Cache(model.size)
+    model.logits(tokens[:-1], cache)
 
     def cached():
         cache.length = TOKENS - 1
-        return model.next_logits(tokens[-1:], cache)
+        return model.logits(tokens[-1:], cache)[-1]
 
     def recomputed():
         return model.logits(tokens)[-1]

@@ -258,12 +258,12 @@ WRONG = {
         ),
     ],
     "06.3": [
-        (lambda x, numbers: x.mean(0), "two words and two places of padding"),
-        (lambda x, numbers: x[numbers > 1].mean(0), "unknown (1)"),
-        (lambda x, numbers: x[numbers > 0].mean(0), "padding only"),
-        (lambda x, numbers: x[numbers > 0].mean(), "The shape of the mean is (3,)"),
-        (lambda x, numbers: x[: (numbers > 0).sum()].mean(0), "between two words"),
-        (lambda x, numbers: np.multiply(x, 0, out=x)[0], "has been changed"),
+        (lambda x, ids: x.mean(0), "two words and two places of padding"),
+        (lambda x, ids: x[ids > 1].mean(0), "unknown (1)"),
+        (lambda x, ids: x[ids > 0].mean(0), "padding only"),
+        (lambda x, ids: x[ids > 0].mean(), "The shape of the mean is (3,)"),
+        (lambda x, ids: x[: (ids > 0).sum()].mean(0), "between two words"),
+        (lambda x, ids: np.multiply(x, 0, out=x)[0], "has been changed"),
     ],
     "06.4": [
         (lambda p, top_p: p, "one token is enough"),

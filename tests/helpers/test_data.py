@@ -241,5 +241,5 @@ def test_nothing_of_the_data_is_committed():
         [git, "ls-files", "data"], cwd=root, capture_output=True, text=True, check=True
     ).stdout.split()
     ours = ["README.md", "crews.csv", "prices.csv"]
-    ours += ["workorder-gpt-seeds.csv", "workorder-gpt.npz"]
+    ours += ["workorder-gpt-runs.csv", "workorder-gpt.npz"]
     assert files == [f"data/{name}" for name in ours]

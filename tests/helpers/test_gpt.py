@@ -1,4 +1,4 @@
-"""workorder-gpt: tokeniser, NumPy against Keras, sampling, saved files."""
+"""workorder-gpt: tokenizer, NumPy against Keras and the chapter, sampling, files."""
 
 import json
 import subprocess
@@ -11,33 +11,31 @@ import pytest
 from helpers import InputError, ModelError, load_orders
 from helpers.gpt import (
     CONTEXT,
+    EPSILON,
     FIELDS,
     FILE,
-    SCORES,
-    SEEDS,
-    TEXT_TOKENS,
-    VALUE_TOKENS,
+    RUNS,
     Cache,
     Size,
     Step,
-    Tokeniser,
+    Tokenizer,
     WorkorderGPT,
-    batches,
     build_gpt,
-    choose,
     distribution,
     from_keras,
-    keras_weights,
+    gelu,
     load_gpt,
-    log_softmax,
-    record_loss,
     records,
     save_gpt,
     score,
     split_all,
     train_gpt,
-    until_stop,
 )
+from helpers.gpt.__main__ import SEEDS, WIDTHS
+from helpers.gpt.inference import VALUE_TOKENS
+from helpers.gpt.sampling import choose, log_softmax, until_stop
+from helpers.gpt.tokenizer import TEXT_TOKENS
+from helpers.gpt.training import batches, record_loss
 from helpers.prepare import MAX_CHARACTERS, normalise, split_by_time
 
 SIZE = Size(width=32, layers=2, heads=4)
@@ -67,13 +65,13 @@ def trained(orders):
 
 @pytest.fixture(scope="module")
 def model(trained):
-    return from_keras(*trained)
+    return from_keras(*trained[:2])
 
 
 @pytest.fixture(scope="module")
 def tokens(model, orders):
     """A real prompt and its record."""
-    t = model.tokeniser
+    t = model.tokenizer
     return t.encode_text(TEXT) + t.encode_record(records(orders)[0])
 
 
@@ -81,32 +79,32 @@ def written(steps):
     return "".join(step.token for step in steps)
 
 
-# Tokeniser
+# Tokenizer
 
 
 def test_every_record_survives_the_round_trip_exactly(model):
     everything = load_orders()
     for record in records(everything):
-        numbers = model.tokeniser.encode_record(record)
-        assert json.loads(model.tokeniser.decode(numbers)) == record
+        ids = model.tokenizer.encode_record(record)
+        assert json.loads(model.tokenizer.decode(ids)) == record
 
 
 def test_every_text_survives_the_round_trip(model):
     for text in [*load_orders()["text"], *ODD]:
-        numbers = model.tokeniser.encode_text(text)
-        assert model.tokeniser.decode(numbers).strip() == normalise(text)
+        ids = model.tokenizer.encode_text(text)
+        assert model.tokenizer.decode(ids).strip() == normalise(text)
 
 
 @pytest.mark.parametrize("value", ['say "x"', "back\\slash", "_a__b_", "ü", "", "\n"])
 def test_values_that_need_care_survive_too(model, value):
     record = dict.fromkeys(FIELDS, value)
-    numbers = model.tokeniser.encode_record(record)
-    assert json.loads(model.tokeniser.decode(numbers)) == record
-    assert not {0, 1, 2} & set(numbers[:-1]), "a control token inside the record"
+    ids = model.tokenizer.encode_record(record)
+    assert json.loads(model.tokenizer.decode(ids)) == record
+    assert not {0, 1, 2} & set(ids[:-1]), "a control token inside the record"
 
 
 def test_an_unknown_word_is_spelled_and_a_known_one_is_not(model):
-    t = model.tokeniser
+    t = model.tokenizer
     assert len(t.encode_text("bucket")) == 3
     assert len(t.encode_text("bucketz")) == 2 + len(" bucketz")
     rng = np.random.default_rng(0)
@@ -116,7 +114,7 @@ def test_an_unknown_word_is_spelled_and_a_known_one_is_not(model):
 
 
 def test_long_texts_are_cut_and_very_long_ones_refused(model):
-    t = model.tokeniser
+    t = model.tokenizer
     longest = t.encode_text("x" * MAX_CHARACTERS)
     assert len(longest) == TEXT_TOKENS + 2 and longest[-1] == t.SEP
     assert set(model.write_record("x" * MAX_CHARACTERS)) == set(FIELDS)
@@ -127,7 +125,7 @@ def test_long_texts_are_cut_and_very_long_ones_refused(model):
 
 
 def test_tokens_have_one_number_each(model):
-    t = model.tokeniser
+    t = model.tokenizer
     assert len(set(t.pieces[3:])) == len(t) - 3
 
 
@@ -135,8 +133,8 @@ def test_only_orders_before_the_test_period_are_learned():
     learn, test = split_all(load_orders())
     assert len(learn) == int(5126 * 0.8) and len(learn) + len(test) == 5126
     assert learn["date"].max() <= test["date"].min()
-    known = set(Tokeniser.fit(learn, min_count=1).words)
-    assert known == {word for text in learn["clean"] for word in text.split()}
+    words = [word for text in learn["clean"] for word in text.split()]
+    assert set(Tokenizer.fit(learn).words) == {w for w in words if words.count(w) > 1}
     crews = split_by_time(load_orders()).test
     assert learn["date"].max() < crews["date"].min()
 
@@ -151,24 +149,51 @@ def test_numpy_equals_keras(trained, model, tokens):
     assert model.parameters == trained[0].count_params()
 
 
+def by_hand(ids, w, heads):
+    """The decoder of chapter 06, as short as it can be written."""
+
+    def norm(x, name):
+        spread = np.sqrt(x.var(-1, keepdims=True) + EPSILON)
+        return (x - x.mean(-1, keepdims=True)) / spread * w[name] + w[f"{name}_bias"]
+
+    def dense(x, name):
+        return x @ w[name] + w[f"{name}_bias"]
+
+    x = w["token"][ids] + w["place"][: len(ids)]
+    for n in range(sum(name.endswith("qkv") for name in w)):
+        three = dense(norm(x, f"{n}_norm1"), f"{n}_attention.qkv")
+        mixed = []
+        for q, k, v in zip(*(np.split(t, heads, 1) for t in np.split(three, 3, 1))):
+            scores = np.where(np.tri(len(ids)), q @ k.T / np.sqrt(q.shape[1]), -np.inf)
+            share = np.exp(scores) / np.exp(scores).sum(1, keepdims=True)
+            mixed.append(share @ v)
+        x = x + dense(np.hstack(mixed), f"{n}_attention.out")
+        x = x + dense(gelu(dense(norm(x, f"{n}_norm2"), f"{n}_up")), f"{n}_down")
+    return norm(x, "norm") @ w["token"].T
+
+
+def test_the_forward_pass_equals_the_one_by_hand(tokens, model):
+    shipped = load_gpt()
+    ids = shipped.tokenizer.encode_text(TEXT)
+    for network, row in ((model, tokens), (model, tokens[:1]), (shipped, ids)):
+        wanted = by_hand(row, network.weights, network.size.heads)
+        assert np.abs(network.logits(row) - wanted).max() < 1e-4
+
+
 def test_the_shipped_weights_mean_the_same_to_keras():
     shipped = load_gpt()
-    network = build_gpt(len(shipped.tokeniser), shipped.size)
-    names = keras_weights(network)
+    network = build_gpt(len(shipped.tokenizer), shipped.size)
     for layer in network.layers:
         layer.set_weights([w for w in arrays_of(layer, shipped.weights)])
-    assert (
-        all(
-            np.array_equal(a, shipped.weights[n])
-            for n, a in keras_weights(network).items()
-        )
-        and names.keys() == shipped.weights.keys()
-    )
+    again = from_keras(network, shipped.tokenizer)
+    assert again.size == shipped.size and again.weights.keys() == shipped.weights.keys()
+    for name, array in again.weights.items():
+        assert np.array_equal(array, shipped.weights[name])
     for text, record in zip(load_orders()["text"][-50:], records(load_orders()[-50:])):
-        t = shipped.tokeniser
-        numbers = t.encode_text(text) + t.encode_record(record)
-        theirs = network(np.array([numbers])).numpy()[0]
-        assert np.abs(theirs - shipped.logits(numbers)).max() < 5e-5
+        t = shipped.tokenizer
+        ids = t.encode_text(text) + t.encode_record(record)
+        theirs = network(np.array([ids])).numpy()[0]
+        assert np.abs(theirs - shipped.logits(ids)).max() < 5e-5
 
 
 def arrays_of(layer, weights):
@@ -203,17 +228,17 @@ def test_a_batch_trains_the_record_only_and_every_row_once():
 
 
 def test_a_letter_of_two_tokens_is_written_once(model):
-    pieces = model.tokeniser._numbers("ü")
+    pieces = model.tokenizer._ids("ü")
     assert len(pieces) == 2
-    logits = iter([*pieces, model.tokeniser.END])
-    copy = WorkorderGPT(model.tokeniser, model.weights, model.size)
+    logits = iter([*pieces, model.tokenizer.END])
+    copy = WorkorderGPT(model.tokenizer, model.weights, model.size)
 
     def planned(tokens, cache=None):
-        row = np.full(len(model.tokeniser), -50.0, np.float32)
-        row[next(logits)] = 0
-        return row
+        rows = np.full((1, len(model.tokenizer)), -50.0, np.float32)
+        rows[0, next(logits)] = 0
+        return rows
 
-    copy.next_logits = planned
+    copy.logits = planned
     steps = list(copy.generate("seal"))
     assert [step.token for step in steps] == ["", "ü", ""]
 
@@ -230,8 +255,8 @@ def test_cache_equals_recompute(model, tokens, piece):
     cache = Cache(model.size)
     for start in range(0, len(tokens), piece):
         part = tokens[start : start + piece]
-        cached = model.next_logits(part, cache)
-        again = model.next_logits(tokens[: start + len(part)])
+        cached = model.logits(part, cache)[-1]
+        again = model.logits(tokens[: start + len(part)])[-1]
         assert np.abs(cached - again).max() < 1e-4
     assert cache.length == len(tokens)
 
@@ -239,11 +264,11 @@ def test_cache_equals_recompute(model, tokens, piece):
 def test_recomputing_writes_the_same(model):
     for text in [TEXT, *ODD]:
         cached = list(model.generate(text, max_tokens=30))
-        tokens = model.tokeniser.encode_text(text)
+        tokens = model.tokenizer.encode_text(text)
         for step in cached:
             logs = log_softmax(model.logits(tokens)[-1])
             tokens.append(int(logs.argmax()))
-            assert model.tokeniser.decode(tokens[-1:]) == step.token
+            assert model.tokenizer.decode(tokens[-1:]) == step.token
             assert abs(logs.max() - step.logprob) < 1e-4
 
 
@@ -260,14 +285,13 @@ def test_the_context_has_an_end(model):
     assert len(model.logits([5] * CONTEXT)) == CONTEXT
     for wrong in ([], [5] * (CONTEXT + 1)):
         with pytest.raises(InputError, match=f"1 to {CONTEXT}"):
-            model.next_logits(wrong)
+            model.logits(wrong)
 
 
 def test_training_lowers_the_loss_and_repeats(orders, trained, model):
-    model_2, _ = train_gpt(orders[:100], Size(16, 1, 2), epochs=4)
-    assert model_2.losses_by_epoch[-1] < model_2.losses_by_epoch[0]
-    again, _ = train_gpt(orders[:100], Size(16, 1, 2), epochs=4)
-    assert np.allclose(model_2.losses_by_epoch, again.losses_by_epoch, atol=1e-5)
+    runs = [train_gpt(orders[:100], Size(16, 1, 2), epochs=4)[2] for _ in range(2)]
+    assert runs[0][-1] < runs[0][0] and len(runs[0]) == 4
+    assert np.allclose(*runs, atol=1e-5)
 
 
 # Generation
@@ -275,10 +299,8 @@ def test_training_lowers_the_loss_and_repeats(orders, trained, model):
 
 def test_steps_come_one_by_one(model, monkeypatch):
     calls = []
-    real = model.next_logits
-    monkeypatch.setattr(
-        model, "next_logits", lambda *a: calls.append(1) or real(*a), raising=True
-    )
+    real = model.logits
+    monkeypatch.setattr(model, "logits", lambda *a: calls.append(1) or real(*a))
     steps = model.generate(TEXT, max_tokens=5)
     assert not calls
     next(steps)
@@ -312,7 +334,7 @@ def test_temperature_zero_is_deterministic_and_seeds_repeat(model):
 
 
 def test_temperature_raises_the_entropy(model, tokens):
-    logits = model.next_logits(tokens[:-4])
+    logits = model.logits(tokens[:-4])[-1]
 
     def entropy(temperature):
         p = distribution(logits, temperature, 1.0)
@@ -354,9 +376,13 @@ def test_stop_strings_end_the_output_and_are_not_in_it(model, stop):
 
 def test_the_first_stop_string_in_the_text_ends_it():
     pieces = [Step(text, -0.1, ()) for text in ("ab", "cd", "ef", "gh")]
-    for stop, said in ((("ef", "bc"), "a"), (("g", "de"), "abc"), (("h",), "abcdefg")):
+    for stop, wanted in (
+        (("ef", "bc"), "a"),
+        (("g", "de"), "abc"),
+        (("h",), "abcdefg"),
+    ):
         steps = list(until_stop(iter(pieces), stop))
-        assert written(steps) == said
+        assert written(steps) == wanted
         assert [s.finish for s in steps] == [""] * (len(steps) - 1) + ["stop"]
 
 
@@ -405,11 +431,11 @@ def test_under_the_grammar_every_text_and_temperature_gives_a_record(model):
 
 
 def test_no_value_in_the_data_is_longer_than_the_grammar_allows(model):
-    t = Tokeniser.fit(split_all(load_orders())[0])
+    t = Tokenizer.fit(split_all(load_orders())[0])
     longest = 0
     for record in records(split_all(load_orders())[0]):
-        numbers = t.encode_record(record)
-        places = [n for n, token in enumerate(numbers) if token in t.frame]
+        ids = t.encode_record(record)
+        places = [n for n, token in enumerate(ids) if token in t.frame]
         longest = max(longest, *np.diff(places) - 1)
     assert longest <= VALUE_TOKENS
     assert 4 * (VALUE_TOKENS + 1) + 2 <= CONTEXT - TEXT_TOKENS - 2
@@ -460,21 +486,13 @@ def test_flipped_bytes_and_wrong_shapes_are_noticed(model, path):
     path.write_bytes(damaged)
     with pytest.raises(ModelError, match="python -m helpers.gpt"):
         load_gpt(path)
-    for name in ("token", "0_up", "1_attention.qkv"):
-        weights = {**model.weights, name: model.weights[name][:, :-1]}
-        with pytest.raises(ModelError, match=name):
-            WorkorderGPT(model.tokeniser, weights, SIZE)
-        weights.pop(name)
-        with pytest.raises(ModelError, match=name):
-            WorkorderGPT(model.tokeniser, weights, SIZE)
-
-
-def test_a_file_of_any_name_is_written_whole_or_not_at_all(model, tmp_path):
-    save_gpt(model, tmp_path / "model.bin")
-    assert load_gpt(tmp_path / "model.bin").parameters == model.parameters
-    with pytest.raises(OSError):
-        save_gpt(model, tmp_path / "no folder" / "model.bin")
-    assert [file.name for file in tmp_path.iterdir()] == ["model.bin"]
+    for name in ("token", "0_up", "1_attention.qkv", "norm_bias"):
+        for change in ({name: model.weights[name][..., :-1]}, {}):
+            weights = {k: v for k, v in model.weights.items() if k != name} | change
+            other = WorkorderGPT(model.tokenizer, weights, SIZE)
+            save_gpt(other, path)
+            with pytest.raises(ModelError, match="python -m helpers.gpt"):
+                load_gpt(path)
 
 
 def test_a_missing_file_says_what_to_do(tmp_path):
@@ -483,25 +501,27 @@ def test_a_missing_file_says_what_to_do(tmp_path):
 
 
 def test_the_shipped_model_scores_what_the_data_card_and_the_table_say():
-    """Chapter 06 trains the same model and compares its scores with this file's."""
+    """Chapter 06 shows the table's scores as those of the shipped file."""
     model = load_gpt()
     result = score(model, load_orders())
     card = (FILE.parent / "README.md").read_text(encoding="utf-8")
-    seeds = pd.read_csv(SCORES, index_col="seed")
-    assert tuple(seeds.index) == SEEDS and list(seeds) == list(result)
+    runs = pd.read_csv(RUNS).set_index(["width", "seed"])
+    assert list(runs.index) == [(width, seed) for width in WIDTHS for seed in SEEDS]
+    seeds = runs.loc[Size().width]
     for name in result:
         assert seeds.loc[SEEDS[0], name] == pytest.approx(result[name], abs=0.005)
     for name, title in (*zip(FIELDS, FIELDS), ("record", "whole record")):
         (line,) = (x for x in card.splitlines() if x.startswith(f"| {title} |"))
-        shown = [float(cell) for cell in line.split("|")[2:-1]]
-        assert shown == [*seeds[name].round(2), round(seeds[name].mean(), 2)]
+        numbers = [float(cell) for cell in line.split("|")[2:-1]]
+        assert numbers == [*seeds[name].round(2), round(seeds[name].mean(), 2)]
     assert result["record"] == pytest.approx(0.70, abs=0.01)
+    assert seeds.loc[SEEDS[0], "parameters"] == model.parameters
     assert model.size == Size() and FILE.stat().st_size < 400_000
 
 
 def test_the_shipped_model_knows_only_orders_before_the_test_period():
     learn, _ = split_all(load_orders())
-    fitted, shipped = Tokeniser.fit(learn), load_gpt().tokeniser
+    fitted, shipped = Tokenizer.fit(learn), load_gpt().tokenizer
     assert (fitted.names, fitted.words) == (shipped.names, shipped.words)
 
 

@@ -869,7 +869,7 @@ def test_gpt_says_what_the_model_says(client, service, gpt, endpoint):
     said = client(GPT_ASK[endpoint]())
     assert told(said) == ["".join(step.token for step in steps)]
     assert told(client(GPT_ASK[endpoint]())) == told(said)  # at temperature 0
-    read = len(gpt.tokeniser.encode_text(ORDER))
+    read = len(gpt.tokenizer.encode_text(ORDER))
     assert counts(said) == (read, len(steps)) and ending(said) == "stop"
     entry = entry_of(service, said)
     assert entry["model"] == GPT and entry["status"] == 200

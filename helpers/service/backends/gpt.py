@@ -64,7 +64,7 @@ class GptModel:
                 seed=seed,
                 grammar=prompt.schema is not None,
             )
-            read = len(self.model.tokeniser.encode_text(prompt.text))
+            read = len(self.model.tokenizer.encode_text(prompt.text))
         except InputError as error:
             raise bad_request(str(error), "unusable_text", prompt.place) from error
         read = 0 if prompt.choice else read  # n answers, read once
