@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import keras
@@ -93,11 +94,17 @@ def test_two_savings_and_a_reader_at_the_same_time(small, saved, monkeypatch):
     def export(model, folder):  # every time another network, quickly
         (folder / "network.onnx").write_bytes(network + os.urandom(8))
 
+    def slow_replace(source, target):
+        real_replace(source, target)
+        time.sleep(0.001)  # long enough for the other one to come between
+
     def save():
         for _ in range(40):
             save_model(model, vocabulary, CREWS, target)
 
+    real_replace = os.replace
     monkeypatch.setattr(lstm, "_export", export)
+    monkeypatch.setattr(lstm.os, "replace", slow_replace)
     save_model(model, vocabulary, CREWS, target)
     with ThreadPoolExecutor() as pool:
         savings = [pool.submit(save) for _ in range(2)]
