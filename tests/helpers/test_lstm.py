@@ -1,6 +1,7 @@
 """Training and saving a network, also by two processes at once."""
 
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -18,6 +19,7 @@ from helpers import (
     load_orders,
     load_router,
     lstm,
+    promptable,
     router,
 )
 from helpers.lstm import (
@@ -137,6 +139,24 @@ def test_two_notebooks_make_the_missing_model_once(saved, tmp_path):
     assert [process.returncode for process in both] == [0, 0]
     assert b"".join(printed).split() == [b"Training"]
     assert folders(tmp_path / "state" / "models") == ["crew"]
+
+
+def test_two_notebooks_fit_the_promptable_model_once(tmp_path, monkeypatch):
+    ready = promptable.load_promptable()  # fitted here if it is missing
+    fitted = []
+
+    def fit(folder):
+        fitted.append(folder)
+        time.sleep(0.3)
+        folder.mkdir(exist_ok=True)
+        shutil.copy(promptable.FOLDER / "axes.npz", folder)
+
+    monkeypatch.setattr(promptable, "_save", fit)
+    with ThreadPoolExecutor() as pool:
+        both = list(pool.map(promptable.load_promptable, [tmp_path / "model"] * 2))
+    assert len(fitted) == 1
+    vectors = [model.embed(["oil leak"]).tolist() for model in (*both, ready)]
+    assert vectors[0] == vectors[1] == vectors[2]
 
 
 def test_keras_imported_before_helpers_is_set_right():
