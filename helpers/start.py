@@ -38,7 +38,7 @@ REQUIRED = {  # another value would change or stop what the chapters show
     "KERAS_HOME": str(SETTINGS),
     "MATPLOTLIBRC": str(SETTINGS / "matplotlibrc"),
 }
-if not os.environ.get("MPLBACKEND", "").startswith("module://"):  # a notebook's own
+if not os.environ.get("MPLBACKEND", "module://").startswith("module://"):  # a window
     _inline = "module://matplotlib_inline.backend_inline"
     REQUIRED["MPLBACKEND"] = _inline if "ipykernel" in sys.modules else "agg"
 UNWANTED = ["KERAS_MAX_EPOCHS", "KERAS_MAX_STEPS_PER_EPOCH", "TF_XLA_FLAGS"]

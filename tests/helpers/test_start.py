@@ -143,7 +143,10 @@ def test_figures_need_no_window(home):
     keep = "import helpers, os; print(os.environ['MPLBACKEND'])"
     assert run(keep, MPLBACKEND="module://own").stdout == "module://own\n"
     kernel = "import sys, ipykernel\n" + keep
-    assert run(kernel).stdout == "module://matplotlib_inline.backend_inline\n"
+    assert (
+        run(kernel, MPLBACKEND="QtAgg").stdout
+        == "module://matplotlib_inline.backend_inline\n"
+    )
 
 
 def test_palette_is_the_one_of_the_settings():
