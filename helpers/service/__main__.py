@@ -1,6 +1,7 @@
 """Run the service in the foreground: python -m helpers.service [--port N]."""
 
 import argparse
+import contextlib
 import gc
 import os
 import signal
@@ -90,15 +91,23 @@ def serve(service: Service, drain: float, parent: int | None) -> bool:
         signal.signal(name, lambda *_: stopped.set())
     gc.collect()
     gc.freeze()  # else the libraries are searched for garbage: pauses of 100 ms
-    watched = psutil.Process(parent) if parent else None  # no other with that number
-    while not stopped.wait(0.2) and service.running:
-        if watched and not watched.is_running():
-            break
+    with contextlib.suppress(psutil.NoSuchProcess):  # the parent is gone: stop as well
+        watched = (
+            psutil.Process(parent) if parent else None
+        )  # not another of its number
+        while not stopped.wait(0.2) and service.running:
+            if watched and not _lives(watched):
+                break
     asked = service.running
     service.drain()
     time.sleep(drain)
     service.stop(STOP_SECONDS)
     return asked
+
+
+def _lives(process: psutil.Process) -> bool:
+    """Whether it has not ended; another process may have got its number."""
+    return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
 
 
 def main(arguments: list[str] | None = None) -> int:

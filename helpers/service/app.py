@@ -43,7 +43,6 @@ def build_app(
     app.add_middleware(
         Middleware, keys=keys, log=log, metrics=metrics, answer_seconds=answer_seconds
     )
-    app.exception_handler(ServiceError)(_known)
     app.exception_handler(HTTPException)(_no_route)
     _add_models(app, models, teaching)
 
@@ -84,7 +83,7 @@ def _add_models(app: FastAPI, models: Registry, teaching: bool) -> None:
         events: Any,
     ) -> Response:
         """The model's answers in one piece, or token by token as they are written."""
-        body = await _read(kind, request)
+        body = _read(kind, request)
         fault = await begin(request, body.model)
         served = request.state.served
         body.check(getattr(served, "samples", False))
@@ -118,7 +117,7 @@ def _add_models(app: FastAPI, models: Registry, teaching: bool) -> None:
 
     @app.post("/v1/embeddings")
     async def embeddings(request: Request) -> Response:
-        body = await _read(requests.EmbeddingsRequest, request)
+        body = _read(requests.EmbeddingsRequest, request)
         await begin(request, body.model)
         _check_embeddings(body, request.state.served.name)
         async with embedding:
@@ -135,9 +134,9 @@ def _add_models(app: FastAPI, models: Registry, teaching: bool) -> None:
         return responses.model_card(name, created)
 
 
-async def _read(kind: type[Body], request: Request) -> Body:
+def _read(kind: type[Body], request: Request) -> Body:
     encoding = request.headers.get("content-encoding", "")
-    return read_body(kind, await request.body(), encoding)
+    return read_body(kind, request.state.body, encoding)
 
 
 def _check_embeddings(body: requests.EmbeddingsRequest, model: str) -> None:
@@ -201,10 +200,6 @@ async def _finished(
             raise ServiceError(499, "The client left.", "client_left")
     whole = zip(answers, written, strict=True)
     return [replace(answer, steps=tuple(parts)) for answer, parts in whole]
-
-
-async def _known(request: Request, error: ServiceError) -> Response:
-    return JsonResponse(error.body, error.status, error.headers)
 
 
 async def _no_route(request: Request, error: HTTPException) -> Response:

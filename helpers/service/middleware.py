@@ -76,10 +76,10 @@ class Middleware:
                 if v1:
                     state["api_key"] = api_key = self._api_key(scope)
                     extra |= _limit(api_key)
-                body = await _body(scope, receive) if v1 else b""
+                state["body"] = body = await _body(scope, receive) if v1 else b""
                 turn = self._turn if len(body) > LONG else contextlib.nullcontext()
                 async with asyncio.timeout(self.answer_seconds), turn:
-                    await self.app(scope, _replay(body, receive), noting_send)
+                    await self.app(scope, receive, noting_send)
             except Exception as error:
                 if status[0] != 499:
                     raise  # the answer has begun: all that is left is to break it off
@@ -201,13 +201,3 @@ def _too_large() -> ServiceError:
         f"The request is larger than {MAX_BODY:,} bytes.",
         "request_too_large",
     )
-
-
-def _replay(body: bytes, receive: Receive) -> Receive:
-    """A receive that gives the body at once, and after it what the client does."""
-    waiting = [{"type": "http.request", "body": body, "more_body": False}]
-
-    async def replayed() -> Message:
-        return waiting.pop() if waiting else await receive()
-
-    return replayed

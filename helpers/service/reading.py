@@ -9,19 +9,16 @@ from pydantic_core import ErrorDetails
 from helpers.service.http_errors import ServiceError, bad_request
 
 Body = TypeVar("Body", bound=BaseModel)
-EXPECTED = {  # by pydantic's type of error
-    "string_type": "a text",
-    "int_type": "a whole number",
-    "int_from_float": "a whole number",
-    "float_type": "a number",
-    "finite_number": "a finite number",
-    "bool_type": "true or false",
-    "list_type": "a list",
-    "dict_type": "an object",
-    "model_type": "an object",
-    "model_attributes_type": "an object",
+EXPECTED = {  # by the beginning of pydantic's type of error
+    "string": "a text",
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "true or false",
+    "list": "a list",
+    "dict": "an object",
+    "model": "an object",
 }
-LIMITS = {  # the same; the names in braces are pydantic's
+LIMITS = {  # by the whole type; the names in braces are pydantic's
     "literal_error": "must be {expected}",
     "greater_than": "must be more than {gt}",
     "greater_than_equal": "must be at least {ge}",
@@ -79,14 +76,15 @@ def _explained(first: ErrorDetails) -> ServiceError:
     """The first thing that pydantic found, without its jargon."""
     where = ".".join(map(str, first["loc"]))[:200]
     kind, context = first["type"], first.get("ctx", {})
+    expected = EXPECTED.get(kind.partition("_")[0])
     if kind == "value_error":
         message = str(context["error"])
     elif kind == "missing":
         message = f"{where} is missing."
-    elif kind in EXPECTED:
-        message = f"{where} must be {EXPECTED[kind]}, not {_kind(first['input'])}."
     elif kind in LIMITS:
         message = f"{where} {LIMITS[kind].format_map(context)}."
+    elif expected:
+        message = f"{where} must be {expected}, not {_kind(first['input'])}."
     else:
         message = f"{where} cannot be used: {first['msg']}."
     return bad_request(message[:500], "invalid_request", where or None)

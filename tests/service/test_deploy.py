@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import openai
 import psutil
@@ -83,6 +84,25 @@ def test_a_service_ends_with_the_process_that_started_it(tmp_path):
     parent.communicate()
     psutil.wait_procs([child], timeout=120)
     assert not child.is_running() or child.status() == psutil.STATUS_ZOMBIE
+
+
+@pytest.mark.parametrize("parent", ["ended", "another with its number", "gone before"])
+def test_a_service_whose_parent_has_ended_stops(monkeypatch, parent):
+    def process(pid):
+        if parent == "gone before":
+            raise psutil.NoSuchProcess(pid)
+        status = "zombie" if parent == "ended" else "running"
+        running = parent == "ended"
+        return SimpleNamespace(is_running=lambda: running, status=lambda: status)
+
+    called = []
+    service = SimpleNamespace(running=True, drain=lambda: called.append("drain"))
+    service.stop = lambda seconds: called.append("stop")
+    monkeypatch.setattr(command.psutil, "Process", process)
+    monkeypatch.setattr(command.signal, "signal", lambda *_: None)
+    monkeypatch.setattr(command.gc, "freeze", lambda: None)
+    assert command.serve(service, drain=0, parent=4711)
+    assert called == ["drain", "stop"]
 
 
 PLANTED = """
