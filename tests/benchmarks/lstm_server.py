@@ -69,7 +69,8 @@ def plain(call: str, port: int) -> None:
     def answer(order: Order) -> dict:
         return {"crew": labels[int(predict([order.input])[0].argmax())]}
 
-    uvicorn.run(app, host="127.0.0.1", port=port, log_level="error", access_log=False)
+    options = {"log_level": "error", "access_log": False, "timeout_keep_alive": 75}
+    uvicorn.run(app, host="127.0.0.1", port=port, **options)
 
 
 if __name__ == "__main__":

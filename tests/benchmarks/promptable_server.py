@@ -36,4 +36,5 @@ if __name__ == "__main__":
         port=options.port,
         log_level="error",
         access_log=False,
+        timeout_keep_alive=75,  # as ours; else a pause in the test breaks it off
     )
