@@ -13,10 +13,7 @@ class Metrics:
         self.registry = CollectorRegistry()
         own = {"registry": self.registry}
         self.requests = Counter(
-            "course_requests",
-            "Requests answered",
-            ["route", "owner", "status"],
-            **own,
+            "course_requests", "Requests answered", ["route", "owner", "status"], **own
         )
         self.in_flight = Gauge(
             "course_requests_in_flight", "Requests being worked on", **own

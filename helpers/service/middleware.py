@@ -197,7 +197,5 @@ def _known(error: Exception) -> ServiceError:
 
 def _too_large() -> ServiceError:
     return ServiceError(
-        413,
-        f"The request is larger than {MAX_BODY:,} bytes.",
-        "request_too_large",
+        413, f"The request is larger than {MAX_BODY:,} bytes.", "request_too_large"
     )

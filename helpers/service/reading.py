@@ -13,6 +13,7 @@ EXPECTED = {  # by the beginning of pydantic's type of error
     "string": "a text",
     "int": "a whole number",
     "float": "a number",
+    "finite": "a finite number",
     "bool": "true or false",
     "list": "a list",
     "dict": "an object",
@@ -25,6 +26,7 @@ LIMITS = {  # by the whole type; the names in braces are pydantic's
     "less_than_equal": "must be at most {le}",
     "string_too_short": "must not be empty",
     "string_too_long": "may have {max_length} characters",
+    "string_unicode": "holds half a character (a lone surrogate)",
     "too_short": "must not be empty",
     "too_long": "may have {max_length} entries",
 }

@@ -190,6 +190,13 @@ def test_messages_as_clients_keep_them_are_understood(message):
         (ChatRequest, {"stream": 1}, "must be true or false, not the number 1"),
         (ChatRequest, {"messages": []}, "must not be empty"),
         (ChatRequest, {"model": None}, "must be a text, not null"),
+        (ChatRequest, {"model": "\ud800"}, "half a character"),
+        (ChatRequest, {"seed": 0.5}, "must be a whole number, not the number 0.5"),
+        (ChatRequest, {"temperature": float("nan")}, "temperature must be"),
+        (ChatRequest, {"response_format": "json"}, "must be an object, not a text"),
+        (ChatRequest, {"stream_options": {"include_usage": "x"}}, "true or false"),
+        (ChatRequest, {"stop": [1]}, "stop.0 must be a text"),
+        (ChatRequest, {"stop": list("abcde")}, "may have 4 entries"),
     ],
     ids=str,
 )
