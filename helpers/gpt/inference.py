@@ -48,7 +48,7 @@ class WorkorderGPT:
     def __init__(
         self, tokenizer: Tokenizer, weights: dict[str, np.ndarray], size: Size
     ):
-        """Take the arrays of training.keras_weights."""
+        """Take weights with the names that from_keras gives them."""
         self.tokenizer, self.weights, self.size = tokenizer, weights, size
         self.parameters = sum(array.size for array in weights.values())
         self._layers = [
@@ -84,12 +84,28 @@ class WorkorderGPT:
         return layer_norm(x, w["norm"], w["norm_bias"]).dot(w["token"].T)
 
     def _attention(self, x: np.ndarray, w: dict, known: np.ndarray) -> np.ndarray:
-        """What n tokens collect; their keys and values go to the end of known."""
+        """Causal attention (Vaswani et al. 2017): each token looks back, and at itself.
+
+        Args:
+            x: hidden states of n new tokens, (n, width).
+            w: arrays of the layer.
+            known: keys and values of all m tokens so far, (2, heads, m, head width);
+                those of x are written to its end.
+
+        """
         z = layer_norm(x, w["norm1"], w["norm1_bias"])
         qkv = z.dot(w["attention.qkv"]) + w["attention.qkv_bias"]
         qkv = qkv.reshape(len(x), 3, self.size.heads, -1).transpose(1, 2, 0, 3)
         known[:, :, -len(x) :] = qkv[1:]
-        mixed = attend(qkv[0], *known)
+        keys, values = known
+        scores = qkv[0] @ keys.swapaxes(1, 2) / sqrt(keys.shape[-1])
+        if len(x) > 1:
+            places = np.arange(scores.shape[-1])
+            scores[:, places > places[-len(x) :, None]] = -np.inf  # later ones
+        scores -= np.maximum.reduce(scores, -1, keepdims=True)
+        share = np.exp(scores, out=scores)
+        mixed = share @ values / np.add.reduce(share, -1, keepdims=True)
+        mixed = mixed.transpose(1, 0, 2).reshape(x.shape)
         return mixed.dot(w["attention.out"]) + w["attention.out_bias"]
 
     def generate(
@@ -184,30 +200,6 @@ def layer_norm(x: np.ndarray, gain: np.ndarray, shift: np.ndarray) -> np.ndarray
         return (row / spread * gain + shift)[None]
     x = x - x.mean(-1, keepdims=True)
     return x / np.sqrt((x * x).mean(-1, keepdims=True) + EPSILON) * gain + shift
-
-
-def attend(q: np.ndarray, keys: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """Causal attention: each new token looks at itself and at all before it.
-
-    Args:
-        q: queries of the n new tokens: (heads, n, head width).
-        keys: of all m tokens so far, the new ones last: (heads, m, head width).
-        values: of the same tokens and shape.
-
-    Returns:
-        Weighted means of values, heads side by side: float32, (n, width).
-
-    Source: Vaswani et al. 2017, section 3.2.
-
-    """
-    scores = q @ keys.swapaxes(1, 2) / sqrt(q.shape[-1])
-    new, known = scores.shape[1:]
-    if new > 1:
-        scores[:, np.triu(np.ones((new, known), bool), known - new + 1)] = -np.inf
-    scores -= np.maximum.reduce(scores, -1, keepdims=True)
-    share = np.exp(scores, out=scores)
-    mixed = share @ values / np.add.reduce(share, -1, keepdims=True)
-    return mixed.transpose(1, 0, 2).reshape(new, -1)
 
 
 def gelu(x: np.ndarray) -> np.ndarray:
