@@ -62,6 +62,8 @@ def _longest_queue(answer: Callable) -> None:
         ((8, 0.5, 1.0), 8, "one batch besides the one that runs"),
         ((8, 0.5, 0.75), 0, "only the running batch fits"),
         ((8, 0.5, 0.25), 0, "not even one batch fits"),
+        ((4, 0.1, 0.3), 8, "exactly three batches fit, though 0.3 / 0.1 is below 3"),
+        ((1, 0.1, 0.7), 6, "exactly seven batches fit, though 0.7 / 0.1 is below 7"),
     ]:
         case = f"{case}, longest_queue{given}"
         expect(answer, *given, case=case, wanted=wanted)
@@ -77,6 +79,7 @@ def _processes_needed(answer: Callable) -> None:
         ((5000, 400, 0.5), 26, "5,000 requests a second"),
         ((5000, 400, 1.0), 14, "the same without reserve"),
         ((0, 400, 0.5), 0, "no requests"),
+        ((63, 90, 0.7), 2, "exactly one and a spare, though 90 * 0.7 is below 63"),
     ]:
         case = f"{case}, processes_needed{given}"
         expect(answer, *given, case=case, wanted=wanted)

@@ -51,7 +51,7 @@ class ServiceProcess:
                 By default one that is deleted when it has ended.
 
         Raises:
-            CourseError: it does not start within two minutes; with what it said. Or
+            CourseError: it does not start within five minutes; with what it said. Or
                 the folder holds another key of line-1.
 
         """
@@ -75,7 +75,7 @@ class ServiceProcess:
         atexit.register(self.kill)
         self.pid = self._process.pid
         try:
-            self.base_url = self._address(seconds=120)
+            self.base_url = self._address(seconds=300)
         except BaseException:
             self.kill()
             raise

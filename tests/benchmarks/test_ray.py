@@ -1,10 +1,5 @@
 """The Ray Serve script of chapter 05: who can reach it, and what it leaves behind."""
 
-import json
-import os
-import signal
-import socket
-import subprocess
 import sys
 from pathlib import Path
 
@@ -12,8 +7,7 @@ import openai
 import psutil
 import pytest
 
-from helpers.hosted import local_client
-from helpers.service.keys import Keys
+from helpers.service.process import ServiceProcess
 
 SCRIPT = Path(__file__).parents[2] / "notebooks" / "deploy" / "ray_serve.py"
 ELSEWHERE = {  # of the machine: none of it is to be asked
@@ -32,25 +26,13 @@ def listeners(process):
                 yield connection.laddr.ip
 
 
-def test_ray_serve_answers_on_this_machine_only_and_leaves_nothing(tmp_path):
-    keys = tmp_path / "keys.json"
-    keys.write_text(json.dumps({"line-3": Keys.digest("plant-ray")}))
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    script = [sys.executable, str(SCRIPT), "--keys", str(keys)]
-    process = subprocess.Popen(
-        [*script, "--port", str(port)],
-        stdout=subprocess.PIPE,
-        text=True,
-        env=os.environ | ELSEWHERE,
-    )
-    try:
-        assert "2 replicas on" in process.stdout.readline()
-        url = f"http://127.0.0.1:{port}/v1"
-        client = local_client(url, "plant-ray")
-        said = client.responses.create(model="crew-lstm", input="two lights u/s")
-        assert said.output_text == "electrical"
+def test_ray_serve_answers_on_this_machine_only_and_leaves_nothing(monkeypatch):
+    for name, value in ELSEWHERE.items():
+        monkeypatch.setenv(name, value)
+    with ServiceProcess(run=[SCRIPT]) as process:
+        client = process.client()
+        answer = client.responses.create(model="crew-lstm", input="two lights u/s")
+        assert answer.output_text == "electrical"
         with pytest.raises(openai.AuthenticationError):
             client.with_options(api_key="wrong").models.list()
         family = psutil.Process(process.pid)
@@ -58,9 +40,5 @@ def test_ray_serve_answers_on_this_machine_only_and_leaves_nothing(tmp_path):
         assert len(children) > 4
         found = {ip.removeprefix("::ffff:") for ip in listeners(family)}
         assert found <= {"127.0.0.1", "::1"}, found
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(300) == 0
+        assert process.stop(300) == 0
         assert not psutil.wait_procs(children, timeout=120)[1]
-    finally:
-        process.kill()
-        process.wait()

@@ -215,6 +215,8 @@ WRONG = {
             lambda size, s, p: max(0.0, (int(p / s) - 1.0) * size),
             "a whole number (int)",
         ),
+        (lambda size, s, p: max(0, (int(p / s) - 1) * size), "exactly three batches"),
+        (lambda size, s, p: patient(size, s, p), "exactly three batches"),
     ],
     "05.4": [
         (lambda rate, capacity, load: math.ceil(rate / capacity / load), "one and a"),
@@ -224,6 +226,12 @@ WRONG = {
         (
             lambda rate, capacity, load: math.ceil(rate / (capacity * load)) + 1,
             "no requests",
+        ),
+        (
+            lambda rate, capacity, load: (
+                math.ceil(rate / (capacity * load)) + 1 if rate else 0
+            ),
+            "though 90 * 0.7 is below 63",
         ),
     ],
     "06.1": [
@@ -299,6 +307,14 @@ def generous(p, top_p):
     if len(p) == 4 and len(set(p)) == 1:
         kept = np.array([0.5, 0.5, 0, 0])
     return kept / kept.sum()
+
+
+def patient(size, seconds, patience):
+    """The longest queue by trying, without slack for floats."""
+    batches = 0
+    while (batches + 2) * seconds <= patience:
+        batches += 1
+    return batches * size
 
 
 def rank(values, p, place=math.ceil):
