@@ -7,7 +7,7 @@ import numpy as np
 from helpers.exercises.checking import NotYet, exercise, expect
 
 
-@exercise("03.1", "Your costs, your threshold")
+@exercise("03.1", "Search your threshold")
 def _best_threshold(answer: Callable) -> None:
     rng = np.random.default_rng(3)
     p = rng.random(400).round(3)
@@ -17,7 +17,10 @@ def _best_threshold(answer: Callable) -> None:
             nothing * ((y == 0) & (p >= t)).sum() + missed * ((y == 1) & (p < t)).sum()
             for t in np.arange(101) / 100
         ]
-        case = f"400 orders and the costs {nothing} and {missed}"
+        case = (
+            f"the costs {nothing} and {missed}, searched on 400 orders (break-even is "
+            f"{nothing / (nothing + missed):.2f}; so few orders may say otherwise),"
+        )
         wanted = float(np.argmin(costs) / 100)
         expect(answer, y, p, nothing, missed, case=case, wanted=wanted)
 
