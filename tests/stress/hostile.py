@@ -696,7 +696,7 @@ def slow_senders(rng, patience):
     start = rng.choice(
         [
             *(b"", b"P", begun[:60], begun, begun + content[:50], refused, endless),
-            *(answered, answered + b"GET"),
+            answered + b"GET",  # between two requests, a connection may rest
         ]
     )
     drip = b"1\r\nx\r\n" if b"chunked" in start else b"x"
