@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from helpers.exercises.checking import NotYet, ask, exercise, expect
+from helpers.exercises.checking import NotYet, ask, exercise, table
 
 
 @exercise("04.1", "A prompt that cannot be rewritten")
@@ -35,47 +35,47 @@ def _example_lines(answer: Callable) -> None:
 
 @exercise("04.2", "Retry, stop, or planner?")
 def _next_step(answer: Callable) -> None:
-    for status, code, wanted in [
+    rows = [
         (None, None, "retry"),
         (429, "rate_limit_exceeded", "retry"),
         (429, "insufficient_quota", "stop"),
+        (429, None, "retry"),
         (500, None, "retry"),
         (503, "overloaded", "retry"),
         (599, None, "retry"),
-        (429, None, "retry"),
+        (400, "content_filter", "planner"),
+        (400, "context_length_exceeded", "planner"),
+        (400, "unsupported_schema", "stop"),
+        (400, None, "stop"),
         (401, "invalid_api_key", "stop"),
-        (401, None, "stop"),
+        (403, "not_allowed", "stop"),
         (404, "model_not_found", "stop"),
         (404, None, "stop"),
-        (403, "not_allowed", "planner"),
-        (409, None, "planner"),
-        (400, "unsupported_schema", "planner"),
-        (413, "request_too_large", "planner"),
-        (600, None, "planner"),
-    ]:
-        case = f"status {status} with code {code!r}"
-        expect(answer, status, code, case=case, wanted=wanted)
+        (413, "request_too_large", "stop"),
+        (600, None, "stop"),
+    ]
+    table(answer, "status {} with code {!r}", rows)
 
 
 @exercise("04.3", "The bill with cache and batch")
 def _bill(answer: Callable) -> None:
-    for given, wanted, case in [
-        ((1, 1000, 0, 0, 2.0, 0.5, 8.0, 0.0), 0.002, "one order, prompt only"),
-        ((2, 1000, 0, 0, 2.0, 0.5, 8.0, 0.0), 0.0025, "two orders: the second cached"),
-        ((10, 0, 100, 20, 2.0, 0.5, 8.0, 0.0), 0.0036, "ten orders without a prompt"),
-        (
-            (1000, 5000, 30, 20, 2.0, 0.2, 8.0, 0.5),
-            (5000 * 2 + 999 * 5000 * 0.2 + 1000 * (30 * 2 + 20 * 8)) / 2e6,
-            "1,000 orders, half price",
-        ),
-        ((0, 5000, 30, 20, 2.0, 0.2, 8.0, 0.5), 0.0, "no orders"),
-    ]:
-        expect(answer, *given, case=case, wanted=wanted)
+    whole = (5000 * 2 + 999 * 5000 * 0.2 + 1000 * (30 * 2 + 20 * 8)) / 2e6
+    rows = [  # one order; the second is cached; just long enough; too short
+        (1, 2000, 0, 0, 2.0, 0.5, 8.0, 0.0, 0.004),
+        (2, 2000, 0, 0, 2.0, 0.5, 8.0, 0.0, 0.005),
+        (2, 1024, 0, 0, 2.0, 0.5, 8.0, 0.0, 0.00256),
+        (2, 1023, 0, 0, 2.0, 0.5, 8.0, 0.0, 0.004092),
+        (10, 0, 100, 20, 2.0, 0.5, 8.0, 0.0, 0.0036),  # no fixed part
+        (1000, 5000, 30, 20, 2.0, 0.2, 8.0, 0.5, whole),  # at half price
+        (0, 5000, 30, 20, 2.0, 0.2, 8.0, 0.5, 0.0),
+    ]
+    names = "number={}, fixed={}, own={}, written={}, price_in={}, price_cached={}"
+    table(answer, f"bill({names}, price_out={{}}, discount={{}})", rows)
 
 
 @exercise("04.4", "Numbers that should stay inside")
 def _redact_numbers(answer: Callable) -> None:
-    for text, wanted in [
+    rows = [
         ("Repair material 60176281", "Repair material [NUMBER]"),
         ("p4 pump delivery line u/s 1740764", "p4 pump delivery line u/s [NUMBER]"),
         ("Cost to Repair M/No:60017673 Servo", "Cost to Repair M/No:[NUMBER] Servo"),
@@ -87,5 +87,5 @@ def _redact_numbers(answer: Callable) -> None:
         ("part 60177585x", "part [NUMBER]x"),
         ("No.60177585", "No.[NUMBER]"),
         ("SHD0024 oil leak", "SHD0024 oil leak"),
-    ]:
-        expect(answer, text, case=repr(text), wanted=wanted)
+    ]
+    table(answer, "{!r}", rows)

@@ -43,6 +43,13 @@ def without_every_occurrence(probability_of, text):
     return best
 
 
+def long_prompt_bill(n, fixed, own, out, a, b, c, off, least=1024):
+    """Exercise 04.3 without a thought for no orders at all."""
+    again = b if fixed >= least else a
+    whole = fixed * a + (n - 1) * fixed * again + n * (own * a + out * c)
+    return whole / 1e6 * (1 - off)
+
+
 WRONG = {
     "01.1": [
         (
@@ -146,12 +153,20 @@ WRONG = {
         (
             lambda status, code: (
                 "stop"
-                if code == "insufficient_quota" or status in (401, 404)
+                if code == "insufficient_quota" or status in (400, 401, 403, 404)
                 else "retry"
-                if status is None or status == 429 or status >= 500
-                else "planner"
             ),
-            "status 600",
+            "content_filter",
+        ),
+        (
+            lambda status, code: (
+                "planner"
+                if status == 400
+                else "stop"
+                if status and (code == "insufficient_quota" or status in (401, 404))
+                else "retry"
+            ),
+            "unsupported_schema",
         ),
     ],
     "04.3": [
@@ -159,13 +174,7 @@ WRONG = {
             lambda n, fixed, own, out, a, b, c, off: (
                 n * (fixed * a + own * a + out * c) / 1e6 * (1 - off)
             ),
-            "two orders: the second cached",
-        ),
-        (
-            lambda n, fixed, own, out, a, b, c, off: (
-                (fixed * a + (n - 1) * fixed * b + n * (own * a + out * c)) / 1e6
-            ),
-            "half price",
+            "bill(number=2, fixed=2000, own=0, written=0, price_in=2.0, ",
         ),
         (
             lambda n, fixed, own, out, a, b, c, off: (
@@ -173,8 +182,11 @@ WRONG = {
                 / 1e6
                 * (1 - off)
             ),
-            "no orders",
+            "fixed=1023",
         ),
+        (lambda *given: long_prompt_bill(*given, least=1025), "fixed=1024"),
+        (lambda *given: long_prompt_bill(*given[:-1], 0.0), "discount=0.5"),
+        (lambda *given: long_prompt_bill(*given), "number=0"),
     ],
     "04.4": [
         (lambda text: re.sub(r"\d+", "[NUMBER]", text), "p4 pump"),

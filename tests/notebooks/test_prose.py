@@ -8,7 +8,12 @@ from strict_nbval import NOTEBOOKS
 
 CHAPTERS = [path for path in NOTEBOOKS if path.parent.name == "notebooks"]
 # Numbers that no cell shows, with their source.
-KNOWN: dict[str, dict[str, str]] = {}
+KNOWN: dict[str, dict[str, str]] = {
+    "04_hosted_model_api": {
+        "0.46": "Stewart, Hodkiewicz and Li 2023, GPT-3.5 as it came",
+        "2309.08181": "arXiv number of that paper",
+    },
+}
 NUMBER = re.compile(
     r"(?<![\w.])(?:\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?|\.\d+)(?!\w)"
 )

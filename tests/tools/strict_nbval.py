@@ -110,7 +110,7 @@ def kernel_environment() -> dict[str, str]:
     shared = prepare(Path(os.environ["COURSE_STATE"]))
     own = Path(tempfile.mkdtemp(prefix="course-kernel-"))
     _folders.append(str(own))
-    ignore = shutil.ignore_patterns("progress*", "*.lock", "matplotlib")
+    ignore = shutil.ignore_patterns("progress*", "answers*", "*.lock", "matplotlib")
     shutil.copytree(shared, own / "state", ignore=ignore)
     startup = own / "ipython" / "profile_default" / "startup"
     startup.mkdir(parents=True)

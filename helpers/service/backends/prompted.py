@@ -17,6 +17,7 @@ label reaches 0.5, or the number in its description ("- unsure: below 0.7", or 7
 import json
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 from starlette.concurrency import run_in_threadpool
@@ -48,6 +49,12 @@ class PromptedModel:
         return answer(self.model, prompt)
 
 
+@lru_cache(maxsize=8)  # the same prompt comes with every order
+def _count(text: str) -> int:
+    """Tokens of a text."""
+    return len(tokenize(text))
+
+
 def answer(model: Promptable, prompt: Prompt) -> Generation:
     """Classify the last user message as the prompt asks.
 
@@ -67,7 +74,7 @@ def answer(model: Promptable, prompt: Prompt) -> Generation:
         instructions, _, text = text.rstrip().rpartition("\n")
     fields = {None: None} if prompt.schema is None else _fields(prompt.schema)
     described, examples = _read(instructions)
-    examples += _pairs(prompt.turns[:-1])
+    examples = [*examples, *_pairs(prompt.turns[:-1])]
     filled: dict[str | None, Any] = dict.fromkeys(fields)
     least_confidence = 1.0
     for name, labels in fields.items():
@@ -80,7 +87,7 @@ def answer(model: Promptable, prompt: Prompt) -> Generation:
     if fields.get("confidence") == "confidence":
         filled["confidence"] = round(least_confidence, 4)
     whole = filled[None] if prompt.schema is None else json.dumps(filled)
-    read = sum(len(tokenize(part)) for part in parts)
+    read = sum(map(_count, parts))
     return Generation.whole(whole, read, prompt)
 
 
@@ -123,6 +130,7 @@ def _choose(
     return real[best], float(probabilities[best])
 
 
+@lru_cache(maxsize=8)
 def _read(instructions: str) -> tuple[dict[str, str], list[tuple[str, Any]]]:
     """Descriptions ("- label: description") and examples ("text => label")."""
     described, examples = {}, []
