@@ -17,10 +17,7 @@ if TYPE_CHECKING:
 
     from helpers.service import Service
 
-PROXY_SETTINGS = (
-    *("http_proxy", "https_proxy", "all_proxy", "no_proxy"),
-    *("ssl_cert_file", "ssl_cert_dir"),
-)
+NETWORK = ("_proxy", "ssl_cert_file", "ssl_cert_dir")  # ends of such settings' names
 _local: "Service | None" = None
 
 
@@ -121,7 +118,7 @@ def _clients(base_url: str, key: str) -> "tuple[OpenAI, AsyncOpenAI]":
         settings = {"base_url": base_url, "api_key": key}
         return openai.OpenAI(**settings), openai.AsyncOpenAI(**settings)
     except (ImportError, ValueError, OSError, httpx2.InvalidURL) as error:
-        names = [name for name in os.environ if name.lower() in PROXY_SETTINGS]
+        names = [name for name in os.environ if name.lower().endswith(NETWORK)]
         raise ConnectionProblem(
             f"No client can be made with the settings of this machine's network "
             f"({', '.join(names) or 'none is set'}): {error}. Correct or unset them."
