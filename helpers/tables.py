@@ -4,10 +4,12 @@ A spreadsheet program may change separator, encoding, case, decimal sign and the
 of rows. What can be recognised is read; the rest is a DataError that names the place.
 """
 
+import codecs
 import csv
 import io
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pandas as pd
@@ -87,10 +89,9 @@ def filled(text: str) -> str:
     return text
 
 
-CREW_COLUMNS = {
-    **{"order": whole, "crew": crew, "electrician": yes_or_no},
-    **{"location_words": words, "note": str},
-}
+CREW_COLUMNS = dict(
+    order=whole, crew=crew, electrician=yes_or_no, location_words=words, note=str
+)
 PRICES = ["input", "cached_input", "output"]
 PRICE_COLUMNS = {
     "model": filled,
@@ -153,58 +154,49 @@ def read_table(path: Path, columns: dict[str, Reader]) -> pd.DataFrame:
             another length, or values that the columns' readers refuse.
 
     """
-    header, *lines = _lines(Path(path), columns)
+    header, *lines = _lines(path)
+    if not set(columns) <= set(header):
+        raise DataError(
+            f"{path} begins with {', '.join(header)!r:.80}; its first line must name "
+            f"the columns {', '.join(columns)}, "
+            "separated by commas, semicolons or tabs."
+        )
     rows, problems = [], []
+    for name in columns:
+        if header.count(name) > 1:
+            problems.append(f"it has the column {name} twice. Take one out")
     for place, line in enumerate(lines, 2):
-        if not any(cell.strip() for cell in line):
+        if not any(line):
             continue
         if len(line) != len(header):
             problems.append(f"row {place} has {len(line)} cells, not {len(header)}")
             continue
-        row = {}
+        row = dict(zip(header, line, strict=True))
         for name, read in columns.items():
-            text = line[header.index(name)].strip()
             try:
-                row[name] = read(text)
+                row[name] = read(row[name])
             except ValueError as error:
-                problems.append(f"row {place}, {name}: {text!r:.40} {error}")
+                problems.append(f"row {place}, {name}: {row[name]!r:.40} {error}")
         rows.append(row)
     if problems or not rows:
         more = f"; and {len(problems) - 5} more" if len(problems) > 5 else ""
         raise DataError(f"{path}: {'; '.join(problems[:5]) or 'it has no rows'}{more}.")
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows)[list(columns)]
 
 
-def _name(cell: str) -> str:
-    return re.sub(r"[\s-]+", "_", cell.strip().lower())
-
-
-def _lines(path: Path, columns: dict[str, Reader]) -> list[list[str]]:
-    """All cells, split at the separator that makes the first line the header."""
+def _lines(path: Path) -> list[list[str]]:
+    """All cells without white space around them, and the header as column names."""
     text = _text(path)
     if text.lower().startswith("sep="):  # a hint that Excel writes
         text = text.partition("\n")[2]
-    for separator in ",;\t":
-        file = io.StringIO(text, newline="")
-        lines = csv.reader(file, delimiter=separator, strict=True)
-        try:
-            names = [_name(cell) for cell in next(lines, [])]
-        except csv.Error:  # quotation marks around another separator
-            continue
-        if set(columns) <= set(names):
-            break
-    else:
-        raise DataError(
-            f"{path} begins with {text[:80]!r}; its first line must name the columns "
-            f"{', '.join(columns)}, separated by commas, semicolons or tabs."
-        )
-    for name in columns:
-        if names.count(name) > 1:
-            raise DataError(f"{path} has the column {name} twice. Take one out.")
+    first = (text.splitlines() or [""])[0]
+    separator = max(",;\t", key=first.count)
+    lines = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
     try:
-        return [names, *lines]
+        header, *rows = [[cell.strip() for cell in line] for line in lines] or [[]]
     except csv.Error as error:
         raise DataError(f"{path}: quotation marks do not fit ({error}).") from error
+    return [[re.sub(r"[\s-]+", "_", name.lower()) for name in header], *rows]
 
 
 def _text(path: Path) -> str:
@@ -217,13 +209,11 @@ def _text(path: Path) -> str:
     if raw.startswith((b"PK", b"\xd0\xcf\x11\xe0")):
         raise DataError(f"{path} is a workbook, not a CSV file. {advice}")
     encodings = ["utf-8-sig", "cp1252"]
-    if b"\0" in raw:
-        little = raw[1::2].count(0) >= raw[::2].count(0)
-        marked = raw.startswith((b"\xff\xfe", b"\xfe\xff"))
-        encodings = ["utf-16" if marked else "utf-16-le" if little else "utf-16-be"]
+    if raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        encodings = ["utf-16"]
+    elif b"\0" in raw[:2]:  # half of the first letter
+        encodings = ["utf-16-le" if raw[0] else "utf-16-be"]
     for encoding in encodings:
-        try:
+        with suppress(UnicodeDecodeError):
             return raw.decode(encoding)
-        except UnicodeDecodeError:
-            continue
     raise DataError(f"{path} is not UTF-8, UTF-16 or Windows-1252. {advice}")
