@@ -1,6 +1,6 @@
 """Environment doctor: `python -m helpers.doctor` says what works and what to do.
 
-Each check is a function without arguments that returns a Finding.
+Each check is a function check_... without arguments that returns a Finding.
 """
 
 import json
@@ -10,7 +10,6 @@ import re
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -30,41 +29,38 @@ class Finding(NamedTuple):
     text: str
 
 
+def judge(name: str, ok: bool, fine: str, problem: str) -> Finding:
+    """A finding with the text that fits it."""
+    return Finding(name, bool(ok), fine if ok else problem)
+
+
 def check_python() -> Finding:
     """Python 3.11, 3.12 or 3.13."""
-    found = platform.python_version()
     ok = (3, 11) <= sys.version_info[:2] <= (3, 13)
-    advice = "Install Python 3.11, 3.12 or 3.13 and make the environment anew."
-    text = "3.11 to 3.13" if ok else f"{found} is not supported. {advice}"
-    return Finding("Python", ok, text)
+    problem = f"{platform.python_version()} is not supported. "
+    problem += "Install Python 3.11, 3.12 or 3.13 and make the environment anew."
+    return judge("Python", ok, "3.11 to 3.13", problem)
 
 
 def check_packages() -> Finding:
     """Every package that requirements.txt asks for is there, in its range."""
     from packaging.requirements import Requirement
 
-    problems, count = [], 0
-    for line in (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines():
-        line = line.split("#")[0].strip()
-        if not line or line.startswith("-"):
-            continue
-        need = Requirement(line)
-        if need.marker and not need.marker.evaluate():
-            continue
-        count += 1
+    lines = (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()
+    lines = [line.split("#")[0].strip() for line in lines]
+    needs = [Requirement(line) for line in lines if line and line[0] != "-"]
+    needs = [need for need in needs if not need.marker or need.marker.evaluate()]
+    problems = []
+    for need in needs:
         # A GPU build of TensorFlow stands in for the CPU build.
         found = installed(need.name) or installed(need.name.removesuffix("-cpu"))
         if found is None:
             problems.append(f"{need.name} is missing")
         elif not need.specifier.contains(found, prereleases=True):
             problems.append(f"{need.name} {found} is not {need.specifier}")
-    advice = "Run: python -m pip install -r requirements.txt -c tests/constraints.txt"
-    text = (
-        f"{count} packages in range"
-        if not problems
-        else f"{'; '.join(problems)}. {advice}"
-    )
-    return Finding("Packages", not problems, text)
+    problem = f"{'; '.join(problems)}. "
+    problem += "Run: python -m pip install -r requirements.txt -c tests/constraints.txt"
+    return judge("Packages", not problems, f"{len(needs)} packages in range", problem)
 
 
 def check_kernel() -> Finding:
@@ -80,51 +76,33 @@ def check_kernel() -> Finding:
     same = re.fullmatch(r"python[\d.]*(\.exe)?", command) or (
         Path(command).parent.resolve() == Path(sys.executable).parent.resolve()
     )
-    text = (
-        "runs this Python"
-        if same
-        else f"starts {command}, not {sys.executable}. {advice}"
-    )
-    return Finding("Kernel", bool(same), text)
+    problem = f"starts {command}, not {sys.executable}. {advice}"
+    return judge("Kernel", same, "runs this Python", problem)
 
 
 def check_disk() -> Finding:
     """Room for models and caches."""
-    free = shutil.disk_usage(DATA).free / 1e9
-    ok = free >= DISK_GB
-    text = (
-        f"at least {DISK_GB:.0f} GB free"
-        if ok
-        else f"{free:.1f} GB free; free {DISK_GB:.0f} GB."
-    )
-    return Finding("Disk", ok, text)
+    free, least = shutil.disk_usage(DATA).free / 1e9, f"{DISK_GB:.0f} GB"
+    problem = f"{free:.1f} GB free; free {least}."
+    return judge("Disk", free >= DISK_GB, f"at least {least} free", problem)
 
 
 def check_memory() -> Finding:
     """Memory for one kernel."""
-    total = psutil.virtual_memory().total / 1e9
-    ok = total >= MEMORY_GB * 0.95
+    total, least = psutil.virtual_memory().total / 1e9, f"{MEMORY_GB:.0f}"
     advice = "Use a machine with more memory; chapter 02 needs most."
-    text = (
-        f"at least {MEMORY_GB:.0f} GB"
-        if ok
-        else f"{total:.1f} GB of {MEMORY_GB:.0f}. {advice}"
-    )
-    return Finding("Memory", ok, text)
+    problem = f"{total:.1f} GB of {least}. {advice}"
+    return judge("Memory", total >= MEMORY_GB * 0.95, f"at least {least} GB", problem)
 
 
 def check_data() -> Finding:
     """The work orders are the published file; not there yet is fine too."""
-    path = DATA / CSV
+    path, later = DATA / CSV, "not downloaded yet; the first chapter fetches 0.3 MB"
     if not path.exists():
-        return Finding(
-            "Data", True, "not downloaded yet; the first chapter fetches 0.3 MB"
-        )
-    ok = sha256(path) == CSV_SHA256
+        return Finding("Data", True, later)
     advice = f"Delete data/{CSV}; the next chapter you run fetches it anew."
-    return Finding(
-        "Data", ok, "checksum right" if ok else f"{CSV} is damaged. {advice}"
-    )
+    problem = f"{CSV} is damaged. {advice}"
+    return judge("Data", sha256(path) == CSV_SHA256, "checksum right", problem)
 
 
 def check_write() -> Finding:
@@ -141,39 +119,25 @@ def check_keras() -> Finding:
     """Keras will run on TensorFlow with float32, whatever your keras.json says."""
     keras = sys.modules.get("keras")  # importing it would take seconds
     if keras:
-        backend, floatx = keras.config.backend(), keras.config.floatx()
+        found = keras.config.backend(), keras.config.floatx()
     else:
         settings = json.loads((SETTINGS / "keras.json").read_text(encoding="utf-8"))
-        backend, floatx = os.environ.get("KERAS_BACKEND"), settings["floatx"]
-    ok = (backend, floatx) == ("tensorflow", "float32")
-    advice = "Restart the kernel and import helpers before keras."
-    text = f"{backend}, {floatx}"
-    return Finding("Keras", ok, text if ok else f"{text}. {advice}")
+        found = os.environ.get("KERAS_BACKEND"), settings["floatx"]
+    text = "{}, {}".format(*found)
+    problem = f"{text}. Restart the kernel and import helpers before keras."
+    return judge("Keras", found == ("tensorflow", "float32"), text, problem)
 
 
 def check_api_key() -> Finding:
     """An API key is optional; a stray space or quote in one is the usual mistake."""
     key = os.environ.get("OPENAI_API_KEY", "")
-    if not key:
-        return Finding("API key", True, "none set, none needed")
     ok = key == key.strip(" \t\r\n\"'")
-    advice = (
-        "OPENAI_API_KEY begins or ends with a space or a quote. Set it again without."
-    )
-    return Finding("API key", ok, "set" if ok else advice)
+    problem = "OPENAI_API_KEY begins or ends with a space or a quote."
+    fine = "set" if key else "none set, none needed"
+    return judge("API key", ok, fine, f"{problem} Set it again without.")
 
 
-CHECKS: list[Callable[[], Finding]] = [
-    check_python,
-    check_packages,
-    check_kernel,
-    check_disk,
-    check_memory,
-    check_data,
-    check_write,
-    check_keras,
-    check_api_key,
-]
+CHECKS = [value for name, value in list(globals().items()) if name[:6] == "check_"]
 
 
 def examine() -> list[Finding]:
