@@ -13,12 +13,14 @@ import pandas as pd
 from helpers.start import SETTINGS
 
 if TYPE_CHECKING:  # pyplot takes a second, which a service need not wait for
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 # Okabe & Ito (2008): distinguishable with the common kinds of colour blindness.
 BLUE, ORANGE, GREEN, RED = "#0072B2", "#E69F00", "#009E73", "#D55E00"
 PURPLE, SKY, GREY, BLACK = "#CC79A7", "#56B4E9", "#8C8C8C", "#222222"
 PALETTE = [BLUE, ORANGE, GREEN, RED, PURPLE, SKY, GREY, BLACK]
+SIZE = (7.0, 3.4)  # of a figure, in inches
 STYLES = ["-", "--", ":", "-."]
 
 
@@ -59,75 +61,46 @@ def show(figure: "Figure", alt: str, reading: str, measured: bool = False) -> No
 
 
 def lines(
-    table: pd.DataFrame,
-    title: str,
-    *,
-    alt: str,
-    reading: str,
-    size: tuple[float, float] = (7.0, 3.4),
-    decimals: int = 2,
-    measured: bool = False,
-    **settings: Any,
+    table: pd.DataFrame, title: str, *, size: tuple[float, float] = SIZE, **texts: Any
 ) -> None:
     """Show one line for each column of a table against its index, named at its end.
 
     Args:
-        table: numbers; a gap (NaN) is left out. Rounded before it is drawn, so that
-            another processor draws the same figure.
+        table: numbers; a gap (NaN) is left out. Rounded to two decimals before it is
+            drawn, so that another processor draws the same figure.
         title: of the chart.
-        alt: as for show.
-        reading: as for show.
-        measured: as for show.
         size: width and height in inches.
-        decimals: to which the values are rounded.
-        settings: for Axes.set, such as xlabel, ylabel, ylim.
+        texts: alt and reading, as for show; others as for Axes.set, such as xlabel.
 
     """
     import matplotlib.pyplot as plt
 
     figure, axes = plt.subplots(figsize=size)
     for n, name in enumerate(table):
-        values = table[name].dropna().astype(float).round(decimals)
+        values = table[name].dropna().astype(float).round(2)
         mark = "o" if len(values) <= 20 else None
         axes.plot(values.index, values, STYLES[n % 4], marker=mark, linewidth=2)
-        axes.annotate(
-            f"  {name}",
-            (values.index[-1], values.iloc[-1]),
-            va="center",
-            annotation_clip=False,
-        )
-    axes.set(title=title, **settings)
-    show(figure, alt, reading, measured)
-
-
-def _decimals(fmt: str) -> int:
-    """Decimals that a format such as "{:.1f}" or "{:.0%}" shows; two if it has none."""
-    found = re.search(r"\.(\d)([f%])", fmt)
-    return int(found[1]) + 2 * (found[2] == "%") if found else 2
+        end = values.index[-1], values.iloc[-1]
+        axes.annotate(f"  {name}", end, va="center", annotation_clip=False)
+    _finish(axes, title, **texts)
 
 
 def bars(
     values: pd.Series,
     title: str,
     *,
-    alt: str,
-    reading: str,
-    size: tuple[float, float] = (7.0, 3.4),
+    size: tuple[float, float] = SIZE,
     fmt: str = "{:.2f}",
-    measured: bool = False,
-    **settings: Any,
+    **texts: Any,
 ) -> None:
     """Show a horizontal bar with its value for each entry, the first one at the top.
 
     Args:
         values: a number for each name; rounded as fmt says before they are drawn.
         title: of the chart.
-        alt: as for show.
-        reading: as for show.
-        measured: as for show.
         size: width and height in inches.
         fmt: how a value is written.
-        settings: for Axes.set, such as xlabel.
+        texts: alt, reading and measured, as for show; others as for Axes.set.
 
     """
     import matplotlib.pyplot as plt
@@ -140,34 +113,29 @@ def bars(
     if (values < 0).any():
         axes.axvline(0, color=GREY, linewidth=1)
     axes.margins(x=0.12)
-    axes.set(title=title, **settings)
-    show(figure, alt, reading, measured)
+    _finish(axes, title, **texts)
 
 
 def heat_map(
     table: pd.DataFrame,
     title: str,
     *,
-    alt: str,
-    reading: str,
     size: tuple[float, float] = (7.0, 3.6),
     fmt: str = "{:.2f}",
     colours: str = "Blues",
     limits: tuple[float, float] | None = None,
-    **settings: Any,
+    **texts: Any,
 ) -> None:
     """Show a table as colours with the number in each field.
 
     Args:
         table: numbers; rounded as fmt says before they are drawn.
         title: of the chart.
-        alt: as for show.
-        reading: as for show.
         size: width and height in inches.
         fmt: how a number is written; "" writes none (two decimals are drawn).
         colours: a colour map of matplotlib.
         limits: lowest and highest value of the colours; by default of the table.
-        settings: for Axes.set, such as xlabel and ylabel.
+        texts: alt and reading, as for show; others as for Axes.set, such as xlabel.
 
     """
     import matplotlib.pyplot as plt
@@ -184,5 +152,17 @@ def heat_map(
     turn = {"rotation": 40, "ha": "right"} if len(table.columns) > 5 else {}
     axes.set_xticks(range(len(table.columns)), table.columns, **turn)
     axes.set_yticks(range(len(table.index)), table.index)
+    _finish(axes, title, **texts)
+
+
+def _decimals(fmt: str) -> int:
+    """Decimals that a format such as "{:.1f}" or "{:.0%}" shows; two if it has none."""
+    found = re.search(r"\.(\d)([f%])", fmt)
+    return int(found[1]) + 2 * (found[2] == "%") if found else 2
+
+
+def _finish(
+    axes: "Axes", title: str, alt: str, reading: str, measured: bool = False, **settings
+) -> None:
     axes.set(title=title, **settings)
-    show(figure, alt, reading)
+    show(axes.figure, alt, reading, measured)
