@@ -73,38 +73,27 @@ def label_locations(locations: pd.Series, table: pd.DataFrame) -> pd.DataFrame:
         Columns crew (NaN where no row matches) and electrician (0, 1 or NaN).
 
     """
-    patterns = [
-        (re.compile("|".join(map(_pattern, words))), row)
-        for row in table.itertuples()
-        if (
-            words := [
-                w.strip() for w in row.location_words.upper().split(";") if w.strip()
-            ]
-        )
-    ]
+    rules = []
+    for row in table.itertuples():
+        answer = (row.crew, int(row.electrician == "yes")) if row.crew else (None, None)
+        if pattern := _pattern(row.location_words):
+            rules.append((re.compile(pattern), answer))
 
     def label(location: str) -> tuple[str | None, int | None]:
-        for pattern, row in patterns:
-            if pattern.search(location.upper()):
-                return (
-                    (row.crew, int(row.electrician == "yes"))
-                    if row.crew
-                    else (None, None)
-                )
-        return None, None
+        found = (answer for rule, answer in rules if rule.search(location.upper()))
+        return next(found, (None, None))
 
     known = {location: label(location) for location in locations.unique()}
-    labels = pd.DataFrame(
-        [known[location] for location in locations],
-        columns=["crew", "electrician"],
-        index=locations.index,
-    )
+    rows = [known[location] for location in locations]
+    labels = pd.DataFrame(rows, locations.index, ["crew", "electrician"])
     return labels.astype({"electrician": "Int8"})
 
 
-def _pattern(word: str) -> str:
-    return (
-        f"^{re.escape(word[1:])}$" if word.startswith("=") else rf"\b{re.escape(word)}"
+def _pattern(cell: str) -> str:
+    words = [word.strip() for word in cell.upper().split(";") if word.strip()]
+    return "|".join(
+        f"^{re.escape(word[1:])}$" if word[0] == "=" else rf"\b{re.escape(word)}"
+        for word in words
     )
 
 
