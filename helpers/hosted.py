@@ -106,16 +106,15 @@ def _clients(base_url: str, key: str) -> "tuple[OpenAI, AsyncOpenAI]":
     import httpx2
     import openai
 
+    settings = {"base_url": base_url, "api_key": key}
     try:
-        host = httpx2.URL(base_url).host
+        if httpx2.URL(base_url).host in ("127.0.0.1", "localhost", "::1"):
+            return local_client(**settings), local_async_client(**settings)
     except (httpx2.InvalidURL, ValueError) as error:
         raise ConnectionProblem(
             f"OPENAI_BASE_URL={base_url!r} is not an address: {error}."
         ) from error
     try:
-        if host in ("127.0.0.1", "localhost", "::1"):
-            return local_client(base_url, key), local_async_client(base_url, key)
-        settings = {"base_url": base_url, "api_key": key}
         return openai.OpenAI(**settings), openai.AsyncOpenAI(**settings)
     except (ImportError, ValueError, OSError, httpx2.InvalidURL) as error:
         names = [name for name in os.environ if name.lower().endswith(NETWORK)]
@@ -163,35 +162,32 @@ def _offered(client: "OpenAI") -> list[str]:
 
     try:
         return [entry.id for entry in client.models.list()]
-    except openai.APIStatusError as error:
-        if isinstance(error, openai.AuthenticationError):
-            raise
+    except openai.AuthenticationError:
+        raise
+    except openai.APIStatusError:
         return []
 
 
 def _api(client: "OpenAI") -> str:
-    """Whether the server has /responses; an empty request costs nothing."""
-    if _has(client, "/responses"):
-        return "responses"
-    if _has(client, "/chat/completions"):
-        return "chat"
+    """Whether the server has /responses; an empty request costs nothing.
+
+    Anything but "not found" and "not allowed" says that a route exists.
+    """
+    import openai
+
+    for path, api in (("/responses", "responses"), ("/chat/completions", "chat")):
+        try:
+            client.post(path, body={}, cast_to=object)
+            return api
+        except openai.AuthenticationError:
+            raise
+        except openai.APIStatusError as error:
+            if error.status_code not in (403, 404, 405, 501):
+                return api
     raise ConnectionProblem(
         f"{client.base_url} has neither /responses nor /chat/completions. Most "
         "base URLs end with /v1: check OPENAI_BASE_URL."
     )
-
-
-def _has(client: "OpenAI", path: str) -> bool:
-    """Whether a route exists: anything but "not found" and "not allowed" says yes."""
-    import openai
-
-    try:
-        client.post(path, body={}, cast_to=object)
-    except openai.AuthenticationError:
-        raise
-    except openai.APIStatusError as error:
-        return error.status_code not in (403, 404, 405, 501)
-    return True
 
 
 def _some(names: list[str]) -> str:
