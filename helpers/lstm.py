@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import tempfile
 import warnings
 from pathlib import Path
@@ -19,12 +18,7 @@ with silent_stderr():  # some builds of TensorFlow greet with a page of log line
 
 from helpers.data import CSV_SHA256, locked, sha256
 from helpers.errors import InputError
-from helpers.prepare import (
-    LENGTH,
-    Vocabulary,
-    load_orders,
-    split_by_time,
-)
+from helpers.prepare import LENGTH, Vocabulary, load_orders, split_by_time
 from helpers.tables import CREWS
 
 pin_keras()
@@ -35,10 +29,7 @@ TASKS = {"electrician": ["no electrician", "electrician"], "crew": CREWS}
 # (three seeds). electrician: the threshold follows from the costs of chapter 03; of the
 # 7 % of orders between it and the minimum, only one in four needs an electrician. crew:
 # below the minimum, fewer than half of the answers are right; 84 % are above it.
-POLICY = {
-    "electrician": {"threshold": 0.2, "minimum": 0.6},
-    "crew": {"minimum": 0.6},
-}
+POLICY = {"electrician": {"threshold": 0.2, "minimum": 0.6}, "crew": {"minimum": 0.6}}
 UNITS, EPOCHS, BATCH = 64, {"electrician": 3, "crew": 6}, 32
 
 
@@ -161,24 +152,24 @@ def save_model(
     if threshold is not None and len(labels) != 2:
         raise InputError(f"A threshold is for two labels; there are {len(labels)}.")
     folder = Path(folder)
-    with locked(folder):
-        temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".saving-"))
-        try:
-            _export(model, temporary)
-            card = {
-                "labels": labels,
-                "threshold": threshold,
-                "minimum": minimum,
-                "words": vocabulary.words,
-                "network_sha256": sha256(temporary / "network.onnx"),
-                "data_sha256": CSV_SHA256,
-                **facts,
-            }
-            (temporary / "model.json").write_text(json.dumps(card, indent=1), "utf-8")
-            temporary.chmod(0o755)
-            _replace(folder, temporary)
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)
+    with (
+        locked(folder),
+        tempfile.TemporaryDirectory(dir=folder.parent, prefix=".saving-") as temporary,
+    ):
+        new = Path(temporary) / folder.name
+        new.mkdir()
+        _export(model, new)
+        card = {
+            "labels": labels,
+            "threshold": threshold,
+            "minimum": minimum,
+            "words": vocabulary.words,
+            "network_sha256": sha256(new / "network.onnx"),
+            "data_sha256": CSV_SHA256,
+            **facts,
+        }
+        (new / "model.json").write_text(json.dumps(card, indent=1), "utf-8")
+        _replace(folder, new)
     return folder
 
 
@@ -202,7 +193,6 @@ def _replace(folder: Path, new: Path) -> None:
         if old.exists():
             os.replace(old, folder)
         raise
-    shutil.rmtree(old, ignore_errors=True)
 
 
 def export_saved_model(model: keras.Model, vocabulary: Vocabulary, folder: str) -> None:
