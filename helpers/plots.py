@@ -61,23 +61,29 @@ def show(figure: "Figure", alt: str, reading: str, measured: bool = False) -> No
 
 
 def lines(
-    table: pd.DataFrame, title: str, *, size: tuple[float, float] = SIZE, **texts: Any
+    table: pd.DataFrame,
+    title: str,
+    *,
+    size: tuple[float, float] = SIZE,
+    decimals: int = 2,
+    **texts: Any,
 ) -> None:
     """Show one line for each column of a table against its index, named at its end.
 
     Args:
-        table: numbers; a gap (NaN) is left out. Rounded to two decimals before it is
-            drawn, so that another processor draws the same figure.
+        table: numbers; a gap (NaN) is left out. Rounded before it is drawn, so that
+            another processor draws the same figure.
         title: of the chart.
         size: width and height in inches.
-        texts: alt and reading, as for show; others as for Axes.set, such as xlabel.
+        decimals: to which the values are rounded.
+        texts: alt, reading and measured, as for show; others as for Axes.set.
 
     """
     import matplotlib.pyplot as plt
 
     figure, axes = plt.subplots(figsize=size)
     for n, name in enumerate(table):
-        values = table[name].dropna().astype(float).round(2)
+        values = table[name].dropna().astype(float).round(decimals)
         mark = "o" if len(values) <= 20 else None
         axes.plot(values.index, values, STYLES[n % 4], marker=mark, linewidth=2)
         end = values.index[-1], values.iloc[-1]
@@ -135,7 +141,7 @@ def heat_map(
         fmt: how a number is written; "" writes none (two decimals are drawn).
         colours: a colour map of matplotlib.
         limits: lowest and highest value of the colours; by default of the table.
-        texts: alt and reading, as for show; others as for Axes.set, such as xlabel.
+        texts: alt, reading and measured, as for show; others as for Axes.set.
 
     """
     import matplotlib.pyplot as plt

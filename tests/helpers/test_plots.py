@@ -58,6 +58,12 @@ def test_lines_are_named_at_their_ends_and_gaps_left_out(displayed, capsys):
     assert capsys.readouterr().out == "Reading: something.\n"
 
 
+def test_lines_are_drawn_with_the_decimals_asked_for(displayed):
+    plots.lines(TABLE[["one"]] * 100 + 0.4, "t", decimals=0, **TEXTS)
+    (axes,) = displayed[0].axes
+    assert list(axes.lines[0].get_ydata()) == [10, 25, 30]
+
+
 def test_bars_keep_their_order_and_names_that_stand_there_twice(displayed):
     values = pd.Series([0.5, -0.25, 0.1], ["lights", "on", "lights"])
     plots.bars(values, "t", xlabel="share", **TEXTS)
