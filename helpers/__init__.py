@@ -7,18 +7,12 @@ import sys
 
 from helpers.start import SEED, quiet_start  # isort: skip  first: settings of all others
 
-from helpers.data import ROOT, load_raw
+from helpers.data import load_raw
 from helpers.errors import CourseError, DataError, InputError, ModelError
 from helpers.exercises import check, progress
 from helpers.hosted import connect, local_service
 from helpers.plots import show, use_style
-from helpers.prepare import (
-    LENGTH,
-    Vocabulary,
-    load_orders,
-    normalise,
-    split_by_time,
-)
+from helpers.prepare import LENGTH, Vocabulary, load_orders, normalise, split_by_time
 from helpers.router import Router, load_router
 from helpers.tables import CREWS
 from helpers.timing import measured, median_seconds
@@ -30,7 +24,6 @@ if "matplotlib" in sys.modules:
 __all__ = [
     "CREWS",
     "LENGTH",
-    "ROOT",
     "SEED",
     "CourseError",
     "DataError",
@@ -50,5 +43,4 @@ __all__ = [
     "progress",
     "show",
     "split_by_time",
-    "use_style",
 ]

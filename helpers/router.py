@@ -154,15 +154,16 @@ class Router:
         if self.threshold is not None:
             best = int(probabilities[1] >= self.threshold)
         label, probability = self.labels[best], float(probabilities[best])
-        if max(numbers) == 1:
-            return Decision(label, probability, True, "no word the network knows")
-        if probability < self.minimum:
+        unknown, unsure = max(numbers) == 1, probability < self.minimum
+        if unknown:
+            reason = "no word the network knows"
+        elif unsure:
             reason = f"below the minimum of {self.minimum:.2f}"
-            return Decision(label, probability, True, reason)
-        reason = f"at least the minimum of {self.minimum:.2f}"
-        if self.threshold is not None and best == 0:
+        elif self.threshold is not None and best == 0:
             reason = f"{self.labels[1]} below the threshold of {self.threshold:.2f}"
-        return Decision(label, probability, False, reason)
+        else:
+            reason = f"at least the minimum of {self.minimum:.2f}"
+        return Decision(label, probability, unknown or unsure, reason)
 
 
 def load_router(name: str) -> Router:
