@@ -152,10 +152,9 @@ def save_model(
     if threshold is not None and len(labels) != 2:
         raise InputError(f"A threshold is for two labels; there are {len(labels)}.")
     folder = Path(folder)
-    with (
-        locked(folder),
-        tempfile.TemporaryDirectory(dir=folder.parent, prefix=".saving-") as temporary,
-    ):
+    options = {"dir": folder.parent, "prefix": ".saving-"}
+    options["ignore_cleanup_errors"] = True  # a reader may hold a file of the old model
+    with locked(folder), tempfile.TemporaryDirectory(**options) as temporary:
         new = Path(temporary) / folder.name
         new.mkdir()
         _export(model, new)
