@@ -19,12 +19,12 @@ with silent_stderr():  # some builds of TensorFlow greet with a page of log line
 from helpers.data import CSV_SHA256, locked, sha256
 from helpers.errors import InputError
 from helpers.prepare import LENGTH, Vocabulary, load_orders, split_by_time
+from helpers.router import TASKS
 from helpers.tables import CREWS
 
 pin_keras()
 tf.get_logger().setLevel("ERROR")  # importing TensorFlow in a notebook sets INFO
 
-TASKS = {"electrician": ["no electrician", "electrician"], "crew": CREWS}
 # When an answer is acted on; chosen on the validation orders, models trained on train
 # (three seeds). electrician: the threshold follows from the costs of chapter 03; of the
 # 7 % of orders between it and the minimum, only one in four needs an electrician. crew:
@@ -217,8 +217,6 @@ def export_saved_model(model: keras.Model, vocabulary: Vocabulary, folder: str) 
 
 def train_router(name: str, folder: Path) -> Path:
     """Build the course's model of that name from the orders before the test period."""
-    if name not in TASKS:
-        raise InputError(f"No model {name!r}. There are {', '.join(TASKS)}.")
     print(f"Training the model {name!r}, once, for some seconds ...", flush=True)
     split = split_by_time(load_orders())
     model, vocabulary = train_lstm(name, pd.concat([split.train, split.valid]))

@@ -17,8 +17,10 @@ import numpy as np
 from helpers.data import STATE, locked
 from helpers.errors import InputError, ModelError
 from helpers.prepare import LENGTH, check_text, normalise
+from helpers.tables import CREWS
 
 MODELS = STATE / "models"
+TASKS = {"electrician": ["no electrician", "electrician"], "crew": CREWS}
 BATCH = 512
 
 
@@ -173,14 +175,18 @@ def load_router(name: str) -> Router:
     notebooks may ask at the same time: one trains, the other waits and loads.
 
     Raises:
+        InputError: no such model.
         ModelError: the folder is damaged, or the model cannot be saved.
 
     """
     folder = MODELS / name
+    card = folder / "model.json"
+    if name not in TASKS and not card.exists():
+        raise InputError(f"No model {name!r}. There are {', '.join(TASKS)}.")
     try:
-        if not (folder / "model.json").exists():
+        if not card.exists():
             with locked(folder):
-                if not (folder / "model.json").exists():
+                if not card.exists():
                     from helpers.lstm import train_router  # imports Keras
 
                     train_router(name, folder)

@@ -186,11 +186,13 @@ def test_damaged_card(saved):
         Router(saved)
 
 
-def test_unknown_names():
+def test_unknown_names(monkeypatch, tmp_path):
+    monkeypatch.setattr(router, "MODELS", tmp_path)
     with pytest.raises(
         InputError, match="No model 'plumber'. There are electrician, crew"
     ):
         load_router("plumber")
+    assert not list(tmp_path.iterdir())  # no lock, no folder is left behind
     with pytest.raises(InputError, match="No task 'plumber'"):
         targets(load_orders().dropna(), "plumber")
 
