@@ -8,7 +8,7 @@ import codecs
 import csv
 import io
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 
@@ -92,11 +92,14 @@ def filled(text: str) -> str:
 CREW_COLUMNS = dict(
     order=whole, crew=crew, electrician=yes_or_no, location_words=words, note=str
 )
-PRICES = ["input", "cached_input", "output"]
 PRICE_COLUMNS = {
     "model": filled,
-    **{f"usd_per_million_{kind}": number for kind in PRICES},
-    **{"batch_discount": share, "as_of": filled, "source": str},
+    "usd_per_million_input": number,
+    "usd_per_million_cached_input": number,
+    "usd_per_million_output": number,
+    "batch_discount": share,
+    "as_of": filled,
+    "source": str,
 }
 
 
@@ -154,13 +157,7 @@ def read_table(path: Path, columns: dict[str, Reader]) -> pd.DataFrame:
             another length, or values that the columns' readers refuse.
 
     """
-    header, *lines = _lines(path)
-    if not set(columns) <= set(header):
-        raise DataError(
-            f"{path} begins with {', '.join(header)!r:.80}; its first line must name "
-            f"the columns {', '.join(columns)}, "
-            "separated by commas, semicolons or tabs."
-        )
+    header, *lines = _lines(path, columns)
     rows, problems = [], []
     for name in columns:
         if header.count(name) > 1:
@@ -184,19 +181,31 @@ def read_table(path: Path, columns: dict[str, Reader]) -> pd.DataFrame:
     return pd.DataFrame(rows)[list(columns)]
 
 
-def _lines(path: Path) -> list[list[str]]:
+def _lines(path: Path, columns: Iterable[str]) -> list[list[str]]:
     """All cells without white space around them, and the header as column names."""
     text = _text(path)
     if text.lower().startswith("sep="):  # a hint that Excel writes
         text = text.partition("\n")[2]
-    first = (text.splitlines() or [""])[0]
-    separator = max(",;\t", key=first.count)
-    lines = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
+    first = text.splitlines()[:1]
+    for separator in ",;\t":
+        names = _names(next(csv.reader(first, delimiter=separator), []))
+        if set(columns) <= set(names):
+            break
+    else:
+        raise DataError(
+            f"{path} begins with {text[:80]!r}; its first line must name the columns "
+            f"{', '.join(columns)}, separated by commas, semicolons or tabs."
+        )
+    file = io.StringIO(text, newline="")
     try:
-        header, *rows = [[cell.strip() for cell in line] for line in lines] or [[]]
+        header, *lines = csv.reader(file, delimiter=separator, strict=True)
     except csv.Error as error:
         raise DataError(f"{path}: quotation marks do not fit ({error}).") from error
-    return [[re.sub(r"[\s-]+", "_", name.lower()) for name in header], *rows]
+    return [_names(header), *([cell.strip() for cell in line] for line in lines)]
+
+
+def _names(cells: list[str]) -> list[str]:
+    return [re.sub(r"[\s-]+", "_", cell.strip().lower()) for cell in cells]
 
 
 def _text(path: Path) -> str:

@@ -78,6 +78,14 @@ def test_what_a_planner_may_change_without_harm(tmp_path):
     assert wanted["electrician"].sum() > 50
 
 
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+def test_other_separators_inside_an_own_column(tmp_path, separator):
+    own = "see, also: a, b, c; d; e; f; g; h"
+    lines = [[own, *line] for line in CREW_LINES]
+    found = load_crew_table(save(tmp_path / "a", lines, separator))
+    pd.testing.assert_frame_equal(found, load_crew_table())
+
+
 def test_decimal_commas(tmp_path):
     lines = [
         [cell.replace("0.", "0,").replace(".00", ",00") for cell in line]
