@@ -117,11 +117,9 @@ def _reason(messages: str) -> str:
     """The line of pip's messages that tells most: the cause, not what followed."""
     lines = [line.strip() for line in messages.splitlines() if line.strip()]
     signs = ["No module named pip", "connection broken by", "Could not fetch URL"]
-    for sign in [*signs, "ERROR", "error"]:
-        for line in lines:
-            if sign in line:
-                return line
-    return lines[-1] if lines else "pip said nothing"
+    signs += ["ERROR", "error"]
+    telling = (line for sign in signs for line in lines if sign in line)
+    return next(telling, lines[-1] if lines else "pip said nothing")
 
 
 def _verify(path: Path, expected: str, next_step: str) -> None:
