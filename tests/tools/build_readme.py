@@ -7,6 +7,7 @@ timings. Into each chapter: its minutes, and in chapter 00 those of all.
 import csv
 import math
 import re
+from functools import cache
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -66,6 +67,7 @@ def words(path: Path) -> int:
     return count
 
 
+@cache
 def minutes(path: Path) -> int:
     """Minutes for a chapter: its words, its exercises, its run; rounded up to five."""
     cells = nbformat.read(path, as_version=4).cells
