@@ -5,13 +5,12 @@ timings. Into each chapter: its minutes, and in chapter 00 those of all.
 """
 
 import csv
+import json
 import math
 import re
 from functools import cache
 from pathlib import Path
 from xml.etree import ElementTree
-
-import nbformat
 
 ROOT = Path(__file__).resolve().parents[2]
 CHAPTERS = ROOT / "notebooks"
@@ -26,9 +25,9 @@ def markdown(rows: list[list[str]]) -> str:
 
 def results() -> str:
     """The score table of chapter 02, from the output of its cell tagged "results"."""
-    notebook = nbformat.read(CHAPTERS / "02_lstm_training.ipynb", as_version=4)
-    (cell,) = [c for c in notebook.cells if "results" in c.metadata.get("tags", [])]
-    html = cell.outputs[0]["data"]["text/html"]
+    cells = read(CHAPTERS / "02_lstm_training.ipynb")["cells"]
+    (cell,) = [c for c in cells if "results" in c["metadata"].get("tags", [])]
+    html = "".join(cell["outputs"][0]["data"]["text/html"])
     table = ElementTree.fromstring(re.search(r"<table.*</table>", html, re.S)[0])
     rows, task = (
         [["task", "model", "accuracy", "macro-F1", "95 % interval", "seeds"]],
@@ -55,26 +54,28 @@ def measured() -> list[list[str]]:
         return list(csv.reader(file))[1:]
 
 
-def words(path: Path) -> int:
-    """Words a reader goes through: text, code and what is printed."""
-    count = 0
-    for cell in nbformat.read(path, as_version=4).cells:
-        printed = [
-            o.get("text") or o.get("data", {}).get("text/plain", "")
-            for o in cell.get("outputs", [])
-        ]
-        count += sum(len(text.split()) for text in [cell.source, *printed])
-    return count
+def read(path: Path) -> dict:
+    """A notebook as plain JSON."""
+    return json.loads(path.read_text(encoding="utf-8"))
 
 
 @cache
 def minutes(path: Path) -> int:
-    """Minutes for a chapter: its words, its exercises, its run; rounded up to five."""
-    cells = nbformat.read(path, as_version=4).cells
-    exercises = sum(c.source.count("helpers.check(") for c in cells)
+    """Minutes for a chapter, rounded up to five.
+
+    Words of text, code and what is printed, exercises, and the run.
+    """
+    words = exercises = 0
+    for cell in read(path)["cells"]:
+        texts = ["".join(cell["source"])]
+        for output in cell.get("outputs", []):
+            plain = output.get("data", {}).get("text/plain", [])
+            texts.append("".join(output.get("text", plain)))
+        words += sum(len(text.split()) for text in texts)
+        exercises += texts[0].count("helpers.check(")
     seconds = {row[0]: float(row[1]) for row in measured()}.get(path.name, 0)
-    total = words(path) / WORDS_A_MINUTE + exercises * MINUTES_AN_EXERCISE
-    return 5 * math.ceil((total + seconds / 60) / 5)
+    total = words / WORDS_A_MINUTE + exercises * MINUTES_AN_EXERCISE + seconds / 60
+    return 5 * math.ceil(total / 5)
 
 
 def chapters() -> list[Path]:
@@ -91,15 +92,15 @@ def with_minutes(text: str) -> str:
     return text
 
 
-def counted(path: Path) -> nbformat.NotebookNode:
-    """A chapter with its minutes in the opening box, and in tables of chapters."""
-    notebook = nbformat.read(path, as_version=4)
+def counted(path: Path) -> str:
+    """The file of a chapter with its minutes in the opening box and in tables."""
+    notebook = read(path)
     box = f"**Minutes:** {minutes(path)}"
-    for cell in notebook.cells:
-        if cell.cell_type == "markdown":
-            cell.source = re.sub(r"\*\*Minutes:\*\* \d+", box, cell.source)
-            cell.source = with_minutes(cell.source)
-    return notebook
+    for cell in notebook["cells"]:
+        if cell["cell_type"] == "markdown":
+            text = re.sub(r"\*\*Minutes:\*\* \d+", box, "".join(cell["source"]))
+            cell["source"] = with_minutes(text).splitlines(keepends=True)
+    return json.dumps(notebook, indent=1, ensure_ascii=False) + "\n"
 
 
 def filled(readme: str) -> str:
@@ -117,5 +118,5 @@ if __name__ == "__main__":
     path = ROOT / "README.md"
     path.write_text(filled(path.read_text(encoding="utf-8")), encoding="utf-8")
     for chapter in chapters():
-        nbformat.write(counted(chapter), chapter)
+        chapter.write_text(counted(chapter), encoding="utf-8")
     print("README.md and the minutes of all chapters are up to date.")
