@@ -2,8 +2,9 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
@@ -13,7 +14,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
 from helpers.gpt import Step
-from helpers.promptable import DIMENSIONS, NAME
+from helpers.promptable import NAME
 from helpers.service import faults, requests, responses, responses_endpoint
 from helpers.service.access_log import AccessLog
 from helpers.service.backends.registry import Registry
@@ -25,7 +26,23 @@ from helpers.service.middleware import Middleware
 from helpers.service.reading import Body, read_body
 from helpers.service.responses import JsonResponse, Steps
 
-MAX_TEXTS = 2048  # in one embeddings request
+GENERATING = {  # what a request holds, and how its answer is sent, whole or in parts
+    "/v1/completions": (
+        requests.CompletionRequest,
+        responses.completion,
+        responses.completion_events,
+    ),
+    "/v1/chat/completions": (
+        requests.ChatRequest,
+        responses.chat,
+        responses.chat_events,
+    ),
+    "/v1/responses": (
+        requests.ResponsesRequest,
+        responses_endpoint.response,
+        responses_endpoint.response_events,
+    ),
+}
 
 
 def build_app(
@@ -78,48 +95,33 @@ def _add_models(app: FastAPI, models: Registry, teaching: bool) -> None:
 
     async def reply(
         kind: type[requests.GenerationRequest],
+        whole: Callable,
+        events: Callable,
         request: Request,
-        whole: Any,
-        events: Any,
     ) -> Response:
-        """The model's answers in one piece, or token by token as they are written."""
+        """The model's answer in one piece, or token by token as it is written."""
         body = _read(kind, request)
         fault = await begin(request, body.model)
-        served = request.state.served
-        body.check(getattr(served, "samples", False))
-        answers = []
-        for prompt in body.prompts():
-            answers.append(await served.answer(prompt))
-            request.state.at_end.callback(answers[-1].close)
-        answers = [faults.inject(answer, fault) for answer in answers]
-        steps = _written(request, answers)
+        answer = await request.state.served.answer(body.as_prompt())
+        request.state.at_end.callback(answer.close)
+        answer = faults.inject(answer, fault)
+        steps = _written(request, answer)
         if not body.stream:
-            return JsonResponse(whole(body, await _finished(request, answers, steps)))
-        sent = events(body, answers, steps)
+            return JsonResponse(whole(body, await _finished(request, answer, steps)))
+        sent = events(body, answer, steps)
         if fault == "dropped_stream":
             sent = faults.drop(sent)
-        return StreamingResponse(_in_order(sent), media_type="text/event-stream")
+        return StreamingResponse(sent, media_type="text/event-stream")
 
-    @app.post("/v1/completions")
-    async def completions(request: Request) -> Response:
-        shapes = responses.completion, responses.completion_events
-        return await reply(requests.CompletionRequest, request, *shapes)
-
-    @app.post("/v1/chat/completions")
-    async def chat(request: Request) -> Response:
-        shapes = responses.chat, responses.chat_events
-        return await reply(requests.ChatRequest, request, *shapes)
-
-    @app.post("/v1/responses")
-    async def respond(request: Request) -> Response:
-        shapes = responses_endpoint.response, responses_endpoint.response_events
-        return await reply(requests.ResponsesRequest, request, *shapes)
+    for path, (kind, whole, events) in GENERATING.items():
+        app.post(path, response_model=None)(partial(reply, kind, whole, events))
 
     @app.post("/v1/embeddings")
     async def embeddings(request: Request) -> Response:
         body = _read(requests.EmbeddingsRequest, request)
         await begin(request, body.model)
-        _check_embeddings(body, request.state.served.name)
+        if request.state.model != NAME:
+            raise bad_request(f"Only {NAME} makes embeddings.", "no_embeddings")
         async with embedding:
             return await run_in_threadpool(_embed, body, request)
 
@@ -139,25 +141,6 @@ def _read(kind: type[Body], request: Request) -> Body:
     return read_body(kind, request.state.body, encoding)
 
 
-def _check_embeddings(body: requests.EmbeddingsRequest, model: str) -> None:
-    """Raise a ServiceError (400) for what cannot be embedded."""
-    if model != NAME:
-        raise bad_request(f"Only {NAME} makes embeddings.", "no_embeddings")
-    if not 1 <= len(body.input) <= MAX_TEXTS:
-        raise bad_request(
-            f"{len(body.input)} texts were sent; one request takes 1 to {MAX_TEXTS}.",
-            "wrong_number_of_texts",
-            "input",
-        )
-    if body.dimensions and body.dimensions != DIMENSIONS:
-        raise bad_request(
-            f"The vectors of this model have {DIMENSIONS} dimensions, not "
-            f"{body.dimensions}. Leave the option out.",
-            "unsupported_dimensions",
-            "dimensions",
-        )
-
-
 def _embed(body: requests.EmbeddingsRequest, request: Request) -> Response:
     tokens = sum(len(tokenize(text)) for text in body.input)
     request.state.tokens = (tokens, 0)
@@ -166,40 +149,26 @@ def _embed(body: requests.EmbeddingsRequest, request: Request) -> Response:
     return JsonResponse(responses.embeddings(body.model, vectors, as_base64, tokens))
 
 
-async def _in_order(events: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """The events; after each, a client that has left is noticed."""
-    async for one in events:
-        yield one
+async def _written(request: Request, answer: Generation) -> Steps:
+    """The tokens as they are computed; other requests go on in between."""
+    for written, step in enumerate(answer.steps, 1):
+        request.state.tokens = (answer.input_tokens, written)
+        yield step
         await asyncio.sleep(0)
 
 
-async def _written(request: Request, answers: Sequence[Generation]) -> Steps:
-    """Each answer's tokens as they are computed; other requests go on in between."""
-    read, written = sum(answer.input_tokens for answer in answers), 0
-    for number, answer in enumerate(answers):
-        for step in answer.steps:
-            written += 1
-            request.state.tokens = (read, written)
-            yield number, step
-            await asyncio.sleep(0)
-
-
-async def _finished(
-    request: Request, answers: Sequence[Generation], steps: Steps
-) -> list[Generation]:
-    """The answers with all their tokens, unless the client leaves before."""
-    if all(isinstance(answer.steps, tuple) for answer in answers):  # there already
-        read = sum(answer.input_tokens for answer in answers)
-        request.state.tokens = (read, sum(len(answer.steps) for answer in answers))
-        return list(answers)
-    written: list[list[Step]] = [[] for _ in answers]
-    async for number, step in steps:
-        written[number].append(step)
-        look = step.finish or len(written[number]) % 16 == 0
+async def _finished(request: Request, answer: Generation, steps: Steps) -> Generation:
+    """The answer with all its tokens, unless the client leaves before."""
+    if isinstance(answer.steps, tuple):  # there already
+        request.state.tokens = (answer.input_tokens, len(answer.steps))
+        return answer
+    written: list[Step] = []
+    async for step in steps:
+        written.append(step)
+        look = step.finish or len(written) % 16 == 0
         if look and await request.is_disconnected():
             raise ServiceError(499, "The client left.", "client_left")
-    whole = zip(answers, written, strict=True)
-    return [replace(answer, steps=tuple(parts)) for answer, parts in whole]
+    return replace(answer, steps=tuple(written))
 
 
 async def _no_route(request: Request, error: HTTPException) -> Response:

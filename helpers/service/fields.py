@@ -6,9 +6,10 @@ misspelled option does not silently do nothing. tests/service/test_fields.py hol
 file to the parameters of the openai package.
 """
 
-from collections.abc import Collection
 from difflib import get_close_matches
 from typing import Any
+
+from pydantic.fields import FieldInfo
 
 from helpers.service.http_errors import bad_request
 
@@ -43,6 +44,8 @@ TOOLS = (
 TEXT_ONLY = "This service reads and writes text only."
 KEEPS_NOTHING = "This service keeps nothing: send the whole conversation each time."
 LOGPROBS = "Only /v1/completions gives log probabilities (logprobs: 0 to 5)."
+ONE_ANSWER = "A request gets one answer: for several, send several."
+INCLUDED = f"Nothing but text is there to be included. {LOGPROBS}"
 PENALTIES = "These models know no penalties and no bias for tokens."
 
 # These may be null, or have a value that changes nothing; else there is a sentence.
@@ -60,9 +63,11 @@ NEUTRAL: dict[str, tuple[tuple[Any, ...], str]] = {
     "logit_bias": ((), PENALTIES),
     "logprobs": ((False,), LOGPROBS),
     "top_logprobs": ((0,), LOGPROBS),
-    "best_of": ((1,), "This service drops no answers: use n for several."),
+    "n": ((1,), ONE_ANSWER),
+    "best_of": ((1,), ONE_ANSWER),
     "echo": ((False,), "The prompt is not repeated: put it in front yourself."),
     "suffix": (("",), "These models only continue a text; they fill no gap in it."),
+    "include": (([], ["reasoning.encrypted_content"]), INCLUDED),
     "background": ((False,), "This service answers at once, not in the background."),
     "conversation": ((), KEEPS_NOTHING),
     "previous_response_id": ((), KEEPS_NOTHING),
@@ -71,12 +76,12 @@ NEUTRAL: dict[str, tuple[tuple[Any, ...], str]] = {
 }
 
 
-def acting(values: dict[str, Any], used: Collection[str]) -> dict[str, Any]:
+def acting(values: dict[str, Any], used: dict[str, FieldInfo]) -> dict[str, Any]:
     """The fields of a request that act.
 
     Args:
-        values: the request as it came.
-        used: names of the fields that this endpoint uses.
+        values: the request as it came; null is as good as left out.
+        used: the fields that this endpoint uses.
 
     Raises:
         ServiceError: 400 for an unknown field, or one that would change something.
@@ -85,7 +90,8 @@ def acting(values: dict[str, Any], used: Collection[str]) -> dict[str, Any]:
     kept = {}
     for name, value in values.items():
         if name in used:
-            kept[name] = value
+            if value is not None or used[name].is_required():
+                kept[name] = value
         elif name in NEUTRAL:
             if not _changes_nothing(name, value, values):
                 message = f"{name} is not supported here. {NEUTRAL[name][1]}"
@@ -93,11 +99,8 @@ def acting(values: dict[str, Any], used: Collection[str]) -> dict[str, Any]:
         elif name not in IGNORED:
             close = get_close_matches(name[:80], [*used, *IGNORED, *NEUTRAL], 1)
             hint = f"Did you mean {close[0]}?" if close else "Leave it out."
-            raise bad_request(
-                f"There is no parameter {name!r:.80}. {hint}",
-                "unknown_parameter",
-                name[:200],
-            )
+            message = f"There is no parameter {name!r:.80}. {hint}"
+            raise bad_request(message, "unknown_parameter", name[:200])
     return kept
 
 
@@ -106,13 +109,9 @@ def _changes_nothing(name: str, value: Any, values: dict[str, Any]) -> bool:
     if name in ("tools", "functions"):  # with "none", they are not to be called
         if "none" in (values.get("tool_choice"), values.get("function_call")):
             return True
-    elif name == "best_of" and value == values.get("n"):
-        return True
     elif name == "logit_bias" and isinstance(value, dict):
         return not any(value.values())
-    return value is None or any(_same(value, other) for other in NEUTRAL[name][0])
-
-
-def _same(value: Any, other: Any) -> bool:
-    """Equal, and not true where 1 is meant."""
-    return isinstance(value, bool) == isinstance(other, bool) and value == other
+    return value is None or any(
+        value == other and isinstance(value, bool) == isinstance(other, bool)
+        for other in NEUTRAL[name][0]
+    )

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from helpers.gpt import NAME as GPT
 from helpers.gpt import Step
 from helpers.service.http_errors import bad_request
 
@@ -24,7 +25,7 @@ class Prompt:
     top_p: float = 1.0
     stop: tuple[str, ...] = ()
     seed: int | None = None
-    choice: int = 0  # which of the n generations from the same prompt
+    logprobs: bool = False  # whether log probabilities of the tokens are asked for
 
     @property
     def text(self) -> str:
@@ -55,7 +56,19 @@ class Generation:
 
     @classmethod
     def whole(cls, text: str, input_tokens: int, prompt: Prompt) -> "Generation":
-        """A text that was thought out in one go, cut as the prompt's options ask."""
+        """A text that was thought out in one go, cut as the prompt's options ask.
+
+        Raises:
+            ServiceError: 400, log probabilities are asked for.
+
+        """
+        if prompt.logprobs:
+            raise bad_request(
+                "This model always gives its likeliest answer, without probabilities "
+                f"of tokens. Leave logprobs out, or ask {GPT}.",
+                "unsupported_parameter",
+                "logprobs",
+            )
         for stop in prompt.stop:
             text = text.partition(stop)[0]
         tokens, limit = tokenize(text) or [""], prompt.max_tokens

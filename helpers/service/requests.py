@@ -1,15 +1,13 @@
 """OpenAI's protocol, one way: what requests may hold. See fields.py for the rest."""
 
-from dataclasses import replace
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from helpers.gpt import NAME as GPT
 from helpers.gpt import TOP
-from helpers.service.fields import LOGPROBS, acting
+from helpers.promptable import DIMENSIONS
+from helpers.service.fields import acting
 from helpers.service.generation import Prompt
-from helpers.service.http_errors import bad_request
 from helpers.service.messages import (
     Format,
     Json,
@@ -19,16 +17,7 @@ from helpers.service.messages import (
     conversation,
 )
 
-MAX_ANSWERS = 8  # to one request
-INCLUDABLE = (  # what is not there cannot be included, so asking for it is harmless
-    "file_search_call.results",
-    "web_search_call.results",
-    "web_search_call.action.sources",
-    "message.input_image.image_url",
-    "computer_call_output.output.image_url",
-    "code_interpreter_call.outputs",
-    "reasoning.encrypted_content",
-)
+MAX_TEXTS = 2048  # in one embeddings request
 
 
 class Request(BaseModel):
@@ -39,41 +28,20 @@ class Request(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _acting(cls, values: Any) -> Any:
-        return acting(values, cls.model_fields) if isinstance(values, dict) else values
+    def _acting(cls, values: Json) -> Json:
+        return acting(values, cls.model_fields)
 
 
 class GenerationRequest(Request):
     """What all requests for text have."""
 
-    stream: bool | None = None
-    temperature: float | None = Field(None, ge=0, le=2)
-    top_p: float | None = Field(None, gt=0, le=1)
-
-    def check(self, samples: bool) -> None:
-        """Refuse what a model cannot follow; samples: whether it draws tokens.
-
-        Raises:
-            ServiceError: 400, naming the option and what to do.
-
-        """
-        asked = {
-            "n": getattr(self, "n", None) not in (None, 1),
-            "logprobs": getattr(self, "logprobs", None) is not None,
-        }
-        for name in asked:
-            if asked[name] and not samples:
-                raise bad_request(
-                    f"{self.model:.80} always gives its likeliest answer, without "
-                    f"probabilities of tokens. Leave {name} out, or ask {GPT}.",
-                    "unsupported_parameter",
-                    name,
-                )
+    stream: bool = False
+    temperature: float = Field(1.0, ge=0, le=2)
+    top_p: float = Field(1.0, gt=0, le=1)
 
     def options(self) -> Json:
-        """What a Prompt takes as it is; left out where OpenAI's default holds."""
-        found = {"temperature": self.temperature, "top_p": self.top_p}
-        return {name: value for name, value in found.items() if value is not None}
+        """What a Prompt takes as it is."""
+        return {"temperature": self.temperature, "top_p": self.top_p}
 
 
 def _stops(given: Any) -> Any:
@@ -91,47 +59,33 @@ class StreamOptions(BaseModel):
     include_usage: Annotated[bool | None, Field(strict=True)] = None
 
 
-class ChoiceRequest(GenerationRequest):
+class OlderRequest(GenerationRequest):
     """What completions and chat completions have on top of that."""
 
-    n: int | None = Field(None, ge=1, le=MAX_ANSWERS)
     seed: int | None = None
     stop: Annotated[
-        list[Stop] | None, Field(max_length=4, fail_fast=True), BeforeValidator(_stops)
-    ] = None
+        list[Stop], Field(max_length=4, fail_fast=True), BeforeValidator(_stops)
+    ] = []
     max_tokens: int | None = Field(None, ge=1)
-    stream_options: StreamOptions | None = None
+    stream_options: StreamOptions = StreamOptions()
 
     def options(self) -> Json:
         """The same, with seed and stop strings."""
-        stop = tuple(self.stop or ())
-        return {**super().options(), "seed": self.seed, "stop": stop}
-
-    def several(self, prompt: Prompt) -> list[Prompt]:
-        """One for each of the n answers."""
-        return [replace(prompt, choice=number) for number in range(self.n or 1)]
-
-    @property
-    def wants_usage(self) -> bool:
-        """Whether a stream ends with the count of tokens."""
-        return bool(self.stream_options and self.stream_options.include_usage)
+        return {**super().options(), "seed": self.seed, "stop": tuple(self.stop)}
 
 
-class ChatRequest(ChoiceRequest):
+class ChatRequest(OlderRequest):
     """Body of POST /v1/chat/completions."""
 
     messages: Annotated[Messages, Field(min_length=1)]
-    response_format: Format | None = None
+    response_format: Format = Format(type="text")
     max_completion_tokens: int | None = Field(None, ge=1)
 
-    def prompts(self) -> list[Prompt]:
-        """One for each answer."""
-        schema = self.response_format.asked if self.response_format else None
+    def as_prompt(self) -> Prompt:
+        """The conversation, and the form of the answer."""
         limit = self.max_completion_tokens or self.max_tokens
-        said = conversation("", self.messages)
-        return self.several(
-            Prompt(*said, schema, limit, place="messages", **self.options())
-        )
+        said, schema = conversation("", self.messages), self.response_format.asked
+        return Prompt(*said, schema, limit, "messages", **self.options())
 
 
 def _texts(given: Any) -> Any:
@@ -146,63 +100,49 @@ def _texts(given: Any) -> Any:
     return [given] if isinstance(given, str) else given
 
 
-Texts = Annotated[list[str], Field(fail_fast=True), BeforeValidator(_texts)]
+def _only_text(given: Any) -> Any:
+    """The one text of a prompt."""
+    texts = _texts(given)
+    if len(texts) != 1:
+        raise ValueError("A request takes one prompt: for several, send several.")
+    return texts[0]
 
 
-class CompletionRequest(ChoiceRequest):
-    """Body of POST /v1/completions: each prompt is a user message without others."""
+class CompletionRequest(OlderRequest):
+    """Body of POST /v1/completions: the prompt is a user message without others."""
 
-    prompt: Annotated[Texts, Field(min_length=1)]
+    prompt: Annotated[str, BeforeValidator(_only_text)]
     logprobs: int | None = Field(None, ge=0, le=TOP)  # so many of the likeliest tokens
 
-    def prompts(self) -> list[Prompt]:
-        """One for each answer.
-
-        Raises:
-            ServiceError: 400, too many in all.
-
-        """
-        if len(self.prompt) * (self.n or 1) > MAX_ANSWERS:
-            raise bad_request(
-                f"{len(self.prompt)} prompts with n={self.n or 1}: a request gets at "
-                f"most {MAX_ANSWERS} answers.",
-                "invalid_request",
-                "prompt",
-            )
-        options = {"place": "prompt", "max_tokens": self.max_tokens, **self.options()}
-        found = [Prompt("", (("user", text),), **options) for text in self.prompt]
-        return [one for prompt in found for one in self.several(prompt)]
-
-
-def _includable(name: Any) -> Any:
-    if name == "message.output_text.logprobs":
-        raise ValueError(LOGPROBS)
-    return name
+    def as_prompt(self) -> Prompt:
+        """The text alone."""
+        turns, asked = (("user", self.prompt),), self.logprobs is not None
+        options = {**self.options(), "logprobs": asked}
+        return Prompt("", turns, None, self.max_tokens, "prompt", **options)
 
 
 class ResponsesRequest(GenerationRequest):
     """Body of POST /v1/responses."""
 
     input: Annotated[Messages, BeforeValidator(as_messages)]
-    instructions: str | None = None
-    text: TextOptions | None = None
+    instructions: str = ""
+    text: TextOptions = TextOptions()
     max_output_tokens: int | None = Field(None, ge=1)
-    include: Annotated[
-        list[Annotated[Literal[INCLUDABLE], BeforeValidator(_includable)]] | None,
-        Field(max_length=len(INCLUDABLE), fail_fast=True),
-    ] = None
 
-    def prompts(self) -> list[Prompt]:
-        """One: this endpoint gives one answer."""
-        form = self.text.format if self.text else None
-        said = conversation(self.instructions or "", self.input)
-        schema, limit = form.asked if form else None, self.max_output_tokens
-        return [Prompt(*said, schema, limit, **self.options())]
+    def as_prompt(self) -> Prompt:
+        """Instructions, conversation, and the form of the answer."""
+        form, said = self.text.format, conversation(self.instructions, self.input)
+        schema = form.asked if form else None
+        return Prompt(*said, schema, self.max_output_tokens, **self.options())
 
 
 class EmbeddingsRequest(Request):
     """Body of POST /v1/embeddings."""
 
-    input: Texts
-    encoding_format: Literal["float", "base64"] | None = None
-    dimensions: int | None = Field(None, ge=1)
+    input: Annotated[
+        list[str],
+        Field(min_length=1, max_length=MAX_TEXTS, fail_fast=True),
+        BeforeValidator(_texts),
+    ]
+    encoding_format: Literal["float", "base64"] = "float"
+    dimensions: Literal[DIMENSIONS] = DIMENSIONS

@@ -17,9 +17,9 @@ from starlette.responses import JSONResponse
 from helpers.gpt import Step
 from helpers.service.generation import Generation
 from helpers.service.messages import Json
-from helpers.service.requests import ChatRequest, CompletionRequest
+from helpers.service.requests import ChatRequest, CompletionRequest, OlderRequest
 
-Steps = AsyncIterator[tuple[int, Step]]  # number of the answer, and its next token
+Steps = AsyncIterator[Step]
 _RNG = random.Random()  # of its own: the notebooks seed the common one
 
 
@@ -42,57 +42,50 @@ def event(data: Json, name: str | None = None) -> bytes:
     return f"{head}data: {json.dumps(data)}\n\n".encode()
 
 
-def _usage(answers: Sequence[Generation], written: int | None = None) -> Json:
-    read = sum(answer.input_tokens for answer in answers)
-    if written is None:
-        written = sum(len(answer.steps) for answer in answers)
+def _head(body: OlderRequest, kind: str) -> Json:
+    made = int(time.time())
+    return {"id": new_id("cmpl"), "object": kind, "created": made, "model": body.model}
+
+
+def _usage(answer: Generation, written: int) -> Json:
     return {
-        "prompt_tokens": read,
+        "prompt_tokens": answer.input_tokens,
         "completion_tokens": written,
-        "total_tokens": read + written,
+        "total_tokens": answer.input_tokens + written,
     }
 
 
-def _head(model: str, id_prefix: str, kind: str) -> Json:
-    made = int(time.time())
-    return {"id": new_id(id_prefix), "object": kind, "created": made, "model": model}
+def _last(body: OlderRequest, head: Json, answer: Generation, written: int) -> bytes:
+    """The end of a stream."""
+    usage = {**head, "choices": [], "usage": _usage(answer, written)}
+    before = event(usage) if body.stream_options.include_usage else b""
+    return before + b"data: [DONE]\n\n"
 
 
 # --- completions
 
 
-def completion(body: CompletionRequest, answers: Sequence[Generation]) -> Json:
+def completion(body: CompletionRequest, answer: Generation) -> Json:
     """A text_completion object."""
-    return {
-        **_head(body.model, "cmpl", "text_completion"),
-        "choices": [
-            _completion_choice(number, answer.steps, body.logprobs)
-            for number, answer in enumerate(answers)
-        ],
-        "usage": _usage(answers),
-    }
+    choice = _completion_choice(answer.steps, body.logprobs)
+    usage = _usage(answer, len(answer.steps))
+    return {**_head(body, "text_completion"), "choices": [choice], "usage": usage}
 
 
 async def completion_events(
-    body: CompletionRequest, answers: Sequence[Generation], steps: Steps
+    body: CompletionRequest, answer: Generation, steps: Steps
 ) -> AsyncIterator[bytes]:
     """The chunks of a streamed completion."""
-    head = _head(body.model, "cmpl", "text_completion")
-    offsets, written = [0] * len(answers), 0
-    async for number, step in steps:
-        choice = _completion_choice(number, [step], body.logprobs, offsets[number])
+    head, offset, written = _head(body, "text_completion"), 0, 0
+    async for step in steps:
+        choice = _completion_choice([step], body.logprobs, offset)
         yield event({**head, "choices": [choice]})
-        offsets[number] += len(step.token)
-        written += 1
-    if body.wants_usage:
-        yield event({**head, "choices": [], "usage": _usage(answers, written)})
-    yield b"data: [DONE]\n\n"
+        offset, written = offset + len(step.token), written + 1
+    yield _last(body, head, answer, written)
 
 
-def _completion_choice(
-    number: int, steps: Sequence[Step], top: int | None, offset: int = 0
-) -> Json:
-    """Some steps of one answer; offset: characters of it that came before."""
+def _completion_choice(steps: Sequence[Step], top: int | None, offset: int = 0) -> Json:
+    """Some steps of an answer; offset: characters of it that came before."""
     tokens = [step.token for step in steps]
     logprobs = {
         "tokens": tokens,
@@ -104,7 +97,7 @@ def _completion_choice(
         "text_offset": list(accumulate(map(len, tokens[:-1]), initial=offset)),
     }
     return {
-        "index": number,
+        "index": 0,
         "text": "".join(tokens),
         "logprobs": None if top is None else logprobs,
         "finish_reason": steps[-1].finish or None,
@@ -114,48 +107,33 @@ def _completion_choice(
 # --- chat completions
 
 
-def chat(body: ChatRequest, answers: Sequence[Generation]) -> Json:
+def chat(body: ChatRequest, answer: Generation) -> Json:
     """A chat.completion object."""
-    choices = []
-    for number, answer in enumerate(answers):
-        text, refused = answer.text, answer.refused
-        message = {"role": "assistant", "content": None if refused else text}
-        choice = {
-            "index": number,
-            "message": {**message, "refusal": text if refused else None},
-            "logprobs": None,
-            "finish_reason": answer.steps[-1].finish,
-        }
-        choices.append(choice)
-    return {
-        **_head(body.model, "chatcmpl", "chat.completion"),
-        "choices": choices,
-        "usage": _usage(answers),
-    }
+    message = {"role": "assistant", "content": None, "refusal": None}
+    message["refusal" if answer.refused else "content"] = answer.text
+    finish = answer.steps[-1].finish
+    choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": finish}
+    usage = _usage(answer, len(answer.steps))
+    return {**_head(body, "chat.completion"), "choices": [choice], "usage": usage}
 
 
 async def chat_events(
-    body: ChatRequest, answers: Sequence[Generation], steps: Steps
+    body: ChatRequest, answer: Generation, steps: Steps
 ) -> AsyncIterator[bytes]:
     """The chunks of a streamed chat completion."""
-    head = _head(body.model, "chatcmpl", "chat.completion.chunk")
+    head, written = _head(body, "chat.completion.chunk"), 0
 
-    def chunk(number: int, delta: Json, finish: str = "") -> bytes:
-        choice = {"index": number, "delta": delta, "finish_reason": finish or None}
+    def chunk(delta: Json, finish: str | None = None) -> bytes:
+        choice = {"index": 0, "delta": delta, "finish_reason": finish}
         return event({**head, "choices": [choice]})
 
-    for number, _ in enumerate(answers):
-        yield chunk(number, {"role": "assistant", "content": ""})
-    written = 0
-    async for number, step in steps:
-        kind = "refusal" if answers[number].refused else "content"
-        yield chunk(number, {kind: step.token})
+    yield chunk({"role": "assistant", "content": ""})
+    async for step in steps:
+        yield chunk({"refusal" if answer.refused else "content": step.token})
         if step.finish:
-            yield chunk(number, {}, step.finish)
+            yield chunk({}, step.finish)
         written += 1
-    if body.wants_usage:
-        yield event({**head, "choices": [], "usage": _usage(answers, written)})
-    yield b"data: [DONE]\n\n"
+    yield _last(body, head, answer, written)
 
 
 # --- embeddings and models
@@ -163,26 +141,16 @@ async def chat_events(
 
 def embeddings(model: str, vectors: np.ndarray, as_base64: bool, tokens: int) -> Json:
     """A list of embeddings; base64 holds little-endian float32, as OpenAI sends it."""
-    vectors = vectors.astype("<f4")
-
-    def encode(vector: np.ndarray) -> str | list[float]:
-        if as_base64:
-            return base64.b64encode(vector.tobytes()).decode()
-        return vector.tolist()
-
-    data = [
-        {"object": "embedding", "index": number, "embedding": encode(vector)}
-        for number, vector in enumerate(vectors)
-    ]
+    data = []
+    for number, vector in enumerate(vectors.astype("<f4")):
+        text = base64.b64encode(vector.tobytes()).decode() if as_base64 else None
+        row = {"object": "embedding", "index": number}
+        data.append({**row, "embedding": text or vector.tolist()})
     usage = {"prompt_tokens": tokens, "total_tokens": tokens}
     return {"object": "list", "model": model, "data": data, "usage": usage}
 
 
 def model_card(name: str, created: int) -> Json:
     """One entry of /v1/models."""
-    return {
-        "id": name,
-        "object": "model",
-        "created": created,
-        "owned_by": "this-course",
-    }
+    card = {"id": name, "object": "model", "created": created}
+    return {**card, "owned_by": "this-course"}

@@ -21,7 +21,7 @@ def application() -> FastAPI:
 
     @app.post("/v1/chat/completions")
     async def completions(body: ChatRequest) -> dict:
-        return chat(body, [answer(model, body.prompts()[0])])
+        return chat(body, answer(model, body.as_prompt()))
 
     return app
 

@@ -117,7 +117,7 @@ def test_keys_limits_and_log_cost_little_beside_plain_fastapi(texts):
             prompt = {"model": NAME, "instructions": PROMPT, "text_format": Routing}
             ways = {
                 "the model alone": lambda text: answer(
-                    model, ChatRequest.model_validate(request(text)).prompts()[0]
+                    model, ChatRequest.model_validate(request(text)).as_prompt()
                 ),
                 "plain FastAPI, HTTP": http_call(bare_url),
                 "our service, HTTP": http_call(ours.base_url),
@@ -162,7 +162,7 @@ def test_throughput_is_no_worse_than_litserve(texts):
         pytest.skip("pip install -r tests/benchmarks/requirements.txt")
     model = load_promptable()
     expected = [
-        answer(model, ChatRequest.model_validate(request(text)).prompts()[0]).text
+        answer(model, ChatRequest.model_validate(request(text)).as_prompt()).text
         for text in texts
     ]
     bodies = [request(text) for text in texts]

@@ -86,12 +86,12 @@ HARMLESS_TO_RESPONSES = [
 
 @pytest.mark.parametrize("options", HARMLESS, ids=str)
 def test_what_changes_nothing_is_accepted_by_chat(options):
-    assert read(ChatRequest, options).prompts()[0].text == USER["content"]
+    assert read(ChatRequest, options).as_prompt().text == USER["content"]
 
 
 @pytest.mark.parametrize("options", HARMLESS_TO_RESPONSES, ids=str)
 def test_what_changes_nothing_is_accepted_by_responses(options):
-    assert read(ResponsesRequest, options).prompts()[0].text == USER["content"]
+    assert read(ResponsesRequest, options).as_prompt().text == USER["content"]
 
 
 REFUSED = [  # and the word that names the remedy
@@ -105,7 +105,8 @@ REFUSED = [  # and the word that names the remedy
     ({"logit_bias": {"50256": -100}}, "no bias"),
     ({"logprobs": True}, "/v1/completions"),
     ({"top_logprobs": 3}, "/v1/completions"),
-    ({"best_of": 3}, "use n"),
+    ({"n": 2}, "one answer"),
+    ({"best_of": 3}, "one answer"),
     ({"modalities": ["text", "audio"]}, "text only"),
     ({"audio": {"voice": "alloy", "format": "wav"}}, "text only"),
     ({"web_search_options": {}}, "searches nothing"),
@@ -165,8 +166,8 @@ def test_what_is_wrong_with_a_message_is_said_in_plain_words(message, wrong):
     ids=str,
 )
 def test_messages_as_clients_keep_them_are_understood(message):
-    assert read(ChatRequest, {"messages": [message, USER]}).prompts()[0].turns[1:]
-    assert read(ResponsesRequest, {"input": [message, USER]}).prompts()[0].turns[1:]
+    assert read(ChatRequest, {"messages": [message, USER]}).as_prompt().turns[1:]
+    assert read(ResponsesRequest, {"input": [message, USER]}).as_prompt().turns[1:]
 
 
 @pytest.mark.parametrize(
@@ -178,6 +179,7 @@ def test_messages_as_clients_keep_them_are_understood(message):
         (EmbeddingsRequest, {"encoding_format": "hex"}, "must be 'float' or 'base64'"),
         (CompletionRequest, {"prompt": [[11]]}, "Send texts"),
         (CompletionRequest, {"prompt": None}, "a text or a list of texts"),
+        (CompletionRequest, {"prompt": ["a", "b"]}, "one prompt"),
         (CompletionRequest, {"suffix": "end"}, "only continue"),
         (CompletionRequest, {"echo": True}, "put it in front"),
         (ResponsesRequest, {"seed": 1}, "There is no parameter 'seed'"),

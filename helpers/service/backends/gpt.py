@@ -23,7 +23,6 @@ class GptModel:
     """workorder-gpt as the service offers it."""
 
     name = NAME
-    samples = True
 
     def __init__(self, model: WorkorderGPT):
         """Serve a trained model."""
@@ -32,8 +31,7 @@ class GptModel:
     async def answer(self, prompt: Prompt) -> Generation:
         """Begin a record of the text; each token is computed when it is asked for.
 
-        The same seed gives the same text; without one, each answer is another. Of n
-        answers, the first has the seed itself.
+        The same seed gives the same text; without one, each answer is another.
 
         Raises:
             ServiceError: 400 for a text, a schema or messages it cannot use, 503 if
@@ -51,9 +49,6 @@ class GptModel:
             _check(prompt.schema)
         if self.running >= MAX_RUNNING:
             raise overloaded(f"{MAX_RUNNING} records are being written already.")
-        seed = (
-            None if prompt.seed is None else prompt.seed % 2**63 + prompt.choice * 2**64
-        )
         try:
             steps = self.model.generate(
                 prompt.text,
@@ -61,13 +56,12 @@ class GptModel:
                 temperature=prompt.temperature,
                 top_p=prompt.top_p,
                 stop=prompt.stop,
-                seed=seed,
+                seed=None if prompt.seed is None else prompt.seed % 2**63,
                 grammar=prompt.schema is not None,
             )
             read = len(self.model.tokenizer.encode_text(prompt.text))
         except InputError as error:
             raise bad_request(str(error), "unusable_text", prompt.place) from error
-        read = 0 if prompt.choice else read  # n answers, read once
         self.running += 1
         return Generation(steps, read, close=self._ended)
 

@@ -11,7 +11,6 @@ class ServedModel(Protocol):
     """What the service needs of a model: a name, and an answer to a prompt."""
 
     name: str
-    samples: bool = False  # whether temperature, top_p, seed, n and logprobs act
 
     async def answer(self, prompt: Prompt) -> Generation:
         """Answer, or raise a ServiceError that says what it cannot do."""
