@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +26,22 @@ if TYPE_CHECKING:
 HOST = "127.0.0.1"
 
 
-class Service:
+class Running(AbstractContextManager):
+    """What runs at an address of this machine, and ends with `with`, or by stop()."""
+
+    base_url: str
+    key: str
+
+    def client(self, **options: Any) -> "OpenAI":
+        """An openai client of this service, with its key; options are the client's."""
+        return local_client(self.base_url, self.key, **options)
+
+    def __exit__(self, *_: object) -> None:
+        """Stop."""
+        self.stop()
+
+
+class Service(Running):
     """A running service. Use it with `with`, or call stop() yourself."""
 
     def __init__(self, server, models, keys, log, sock: socket.socket, key: str):
@@ -44,16 +60,7 @@ class Service:
     @property
     def running(self) -> bool:
         """Whether the service answers."""
-        return self.alive and self._server.started
-
-    @property
-    def alive(self) -> bool:
-        """Whether its thread runs."""
-        return self._thread.is_alive()
-
-    def client(self, **options: Any) -> "OpenAI":
-        """An openai client of this service, with its key; options are the client's."""
-        return local_client(self.base_url, self.key, **options)
+        return self._thread.is_alive() and self._server.started
 
     def access_log(self) -> list[dict[str, Any]]:
         """The last requests: who called what, when, with what status; no text."""
@@ -89,14 +96,6 @@ class Service:
             self._thread.join(5)
         self._log.close()
         atexit.unregister(self.stop)
-
-    def __enter__(self) -> "Service":
-        """Nothing to do: it runs already."""
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Stop."""
-        self.stop()
 
 
 def start(
@@ -167,7 +166,7 @@ def start(
     service = Service(uvicorn.Server(config), models, keys, log, sock, key)
     patience = time.monotonic() + 60
     while not service.running:
-        if time.monotonic() > patience or not service.alive:
+        if time.monotonic() > patience or not service._thread.is_alive():
             service.stop()
             raise CourseError("The service did not start. Try again.")
         time.sleep(0.005)

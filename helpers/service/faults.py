@@ -15,7 +15,12 @@ from helpers.service.http_errors import ServiceError, bad_request
 
 HEADER = "x-teach-fault"
 SECONDS = {"slow": 2.0, "distant": 0.2}  # an overloaded server; one far away
-BEFORE = ("rate_limit", "quota", "server_error", *SECONDS)
+ERRORS = {  # status, message, code, type
+    "rate_limit": (429, "Rate limit reached", "rate_limit_exceeded", "requests"),
+    "quota": (429, "Quota exceeded", "insufficient_quota", "insufficient_quota"),
+    "server_error": (500, "The server had an error", None, "server_error"),
+}
+BEFORE = (*ERRORS, *SECONDS)
 AFTER = ("malformed_json", "truncated", "refusal", "dropped_stream")
 
 
@@ -30,15 +35,12 @@ def requested(headers: Mapping[str, str], of_owner: str | None, allowed: bool) -
     if not asked:
         return ""
     if not allowed:
-        raise bad_request(
-            "This service was not started with faults=True.", "no_teaching_faults"
-        )
+        message = "This service was not started with faults=True."
+        raise bad_request(message, "no_teaching_faults")
     name, _, times = asked.partition(":")
     if name not in BEFORE + AFTER or not (times.isdecimal() or not times):
-        known = ", ".join(BEFORE + AFTER)
-        raise bad_request(
-            f"No fault {asked!r:.40}; there are {known}.", "no_such_fault"
-        )
+        message = f"No fault {asked!r:.40}; there are {', '.join(BEFORE + AFTER)}."
+        raise bad_request(message, "no_such_fault")
     tries = headers.get("x-stainless-retry-count", "0")
     if times and tries.isdecimal() and int(tries[:4]) >= int(times[:4]):
         return ""
@@ -47,24 +49,11 @@ def requested(headers: Mapping[str, str], of_owner: str | None, allowed: bool) -
 
 async def before(fault: str) -> None:
     """Let the faults happen that come before any answer."""
-    if fault == "rate_limit":
-        raise ServiceError(
-            429,
-            "Rate limit reached for this key (a fault for teaching).",
-            "rate_limit_exceeded",
-            kind="requests",
-            headers={"retry-after": "1"},
-        )
-    if fault == "quota":
-        raise ServiceError(
-            429,
-            "You exceeded your current quota (a fault for teaching).",
-            "insufficient_quota",
-            kind="insufficient_quota",
-        )
-    if fault == "server_error":
-        message = "The server had an error (a fault for teaching)."
-        raise ServiceError(500, message, kind="server_error")
+    if fault in ERRORS:
+        status, message, code, kind = ERRORS[fault]
+        wait = {"retry-after": "1"} if fault == "rate_limit" else {}
+        message += " (a fault for teaching)."
+        raise ServiceError(status, message, code, kind=kind, headers=wait)
     if fault in SECONDS:
         await asyncio.sleep(SECONDS[fault])
 

@@ -5,6 +5,7 @@ import contextlib
 import time
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from helpers.service.access_log import AccessLog
@@ -17,6 +18,7 @@ MAX_BODY = 1_000_000  # bytes
 LONG = 20_000  # bytes: longer requests are worked on one at a time
 MAX_INSIDE = 1000  # requests at a time; more are refused at once
 BODY_SECONDS = 10.0  # for a request to arrive
+LEFT = 499  # the status that is noted if the client left before an answer began
 
 
 class Middleware:
@@ -41,29 +43,19 @@ class Middleware:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        start, request_id = time.perf_counter(), new_id("req")
         state = scope.setdefault("state", {})
+        state.update(begun=time.perf_counter(), id=new_id("req"), status=LEFT)
         state.update(tokens=(0, 0), model=None, api_key=None)
         state["at_end"] = at_end = contextlib.ExitStack()
-        status = [499]  # the client left before an answer began
-        noted: list[bool] = []
-        extra: dict[str, str] = {"x-request-id": request_id}
+        extra: dict[str, str] = {"x-request-id": state["id"]}
 
         async def noting_send(message: Message) -> None:
             if message["type"] == "http.response.start":
-                status[0] = message["status"]
-                took = (time.perf_counter() - start) * 1e3
-                headers = MutableHeaders(scope=message)
-                headers.update({**extra, "openai-processing-ms": f"{took:.0f}"})
+                state["status"] = message["status"]
+                MutableHeaders(scope=message).update(extra)
             elif not message.get("more_body"):
-                note()  # before the answer is complete: a client may look for it
+                self._note(scope)  # before the answer is complete: a client may look
             await send(message)
-
-        def note() -> None:
-            if not noted:
-                noted.append(True)
-                seconds = time.perf_counter() - start
-                self._note(scope, request_id, status[0], seconds)
 
         self._inside += 1
         self.metrics.in_flight.inc()
@@ -81,7 +73,7 @@ class Middleware:
                 async with asyncio.timeout(self.answer_seconds), turn:
                     await self.app(scope, receive, noting_send)
             except Exception as error:
-                if status[0] != 499:
+                if state["status"] != LEFT:
                     raise  # the answer has begun: all that is left is to break it off
                 known = _known(error)
                 extra |= known.headers
@@ -91,7 +83,7 @@ class Middleware:
             self._inside -= 1
             self.metrics.in_flight.dec()
             at_end.close()
-            note()
+            self._note(scope)
 
     def _api_key(self, scope: Scope) -> ApiKey:
         sent = Headers(scope=scope).get("authorization", "")
@@ -105,21 +97,26 @@ class Middleware:
             )
         return api_key
 
-    def _note(self, scope: Scope, request_id: str, status: int, seconds: float) -> None:
+    def _note(self, scope: Scope) -> None:
+        """Count a request and log it, once."""
         state = scope["state"]
+        if (begun := state.pop("begun", None)) is None:
+            return
+        seconds = time.perf_counter() - begun
         route = getattr(scope.get("route"), "path", "other")
         owner = state["api_key"].owner if state["api_key"] else "-"
-        self.metrics.count(route, owner, status, seconds, state["tokens"])
+        read, written = state["tokens"]
+        self.metrics.count(route, owner, state["status"], seconds, read, written)
         self.log.note(
             {
                 "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-                "request_id": request_id,
+                "request_id": state["id"],
                 "owner": owner,
                 "route": route,
                 "model": state["model"],
-                "status": status,
-                "tokens_read": state["tokens"][0],
-                "tokens_written": state["tokens"][1],
+                "status": state["status"],
+                "tokens_read": read,
+                "tokens_written": written,
                 "milliseconds": round(seconds * 1e3, 1),
             }
         )
@@ -157,31 +154,21 @@ def _limit(api_key: ApiKey) -> dict[str, str]:
 
 async def _body(scope: Scope, receive: Receive) -> bytes:
     """The whole body, if it is small enough and comes in time."""
-    parts, size = [], 0
-    with contextlib.suppress(ValueError):
-        size = int(Headers(scope=scope).get("content-length", "0"))
-    if size > MAX_BODY:
-        raise _too_large()
-    size = 0
+    body = bytearray()
     try:
         async with asyncio.timeout(BODY_SECONDS):
-            while True:
-                message = await receive()
-                if message["type"] == "http.disconnect":
-                    raise ServiceError(499, "The client left.", "client_left")
-                parts.append(message.get("body", b""))
-                size += len(parts[-1])
-                if size > MAX_BODY:
-                    raise _too_large()
-                if not message.get("more_body"):
-                    return b"".join(parts)
+            async for part in Request(scope, receive).stream():
+                body += part
+                if len(body) > MAX_BODY:
+                    message = f"The request is larger than {MAX_BODY:,} bytes."
+                    raise ServiceError(413, message, "request_too_large")
+    except ClientDisconnect:
+        raise ServiceError(LEFT, "The client left.", "client_left") from None
     except TimeoutError:
-        raise ServiceError(
-            408,
-            f"The request did not arrive within {BODY_SECONDS:.0f} s.",
-            "request_timeout",
-            headers={"connection": "close"},
-        ) from None
+        message = f"The request did not arrive within {BODY_SECONDS:.0f} s."
+        close = {"connection": "close"}
+        raise ServiceError(408, message, "request_timeout", headers=close) from None
+    return bytes(body)
 
 
 def _known(error: Exception) -> ServiceError:
@@ -193,9 +180,3 @@ def _known(error: Exception) -> ServiceError:
         return ServiceError(504, message, "timeout", kind="server_error")
     message = f"The service had an error of the kind {type(error).__name__}."
     return ServiceError(500, message, kind="server_error")
-
-
-def _too_large() -> ServiceError:
-    return ServiceError(
-        413, f"The request is larger than {MAX_BODY:,} bytes.", "request_too_large"
-    )

@@ -11,14 +11,9 @@ import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from helpers.errors import CourseError
-from helpers.hosted import local_client
-from helpers.service import key_files
-
-if TYPE_CHECKING:
-    from openai import OpenAI
+from helpers.service import Running, key_files
 
 # Interrupting a cell must not reach the service.
 OWN_GROUP = (
@@ -29,7 +24,7 @@ OWN_GROUP = (
 _ADDRESS = re.compile(r"http://\S+/v1")
 
 
-class ServiceProcess:
+class ServiceProcess(Running):
     """`python -m helpers.service` in the background. Use it with `with`, or stop it."""
 
     def __init__(
@@ -103,10 +98,6 @@ class ServiceProcess:
         """Whether the process is there."""
         return self._process.poll() is None
 
-    def client(self, **options: Any) -> "OpenAI":
-        """An openai client of this service; options are the client's."""
-        return local_client(self.base_url, self.key, **options)
-
     def stop(self, seconds: float = 30.0) -> int:
         """Ask it to finish what is in flight and end (SIGTERM); its exit code.
 
@@ -124,11 +115,3 @@ class ServiceProcess:
         self._folder.cleanup()
         atexit.unregister(self.kill)
         return code
-
-    def __enter__(self) -> "ServiceProcess":
-        """Nothing to do: it runs already."""
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """End it."""
-        self.stop()

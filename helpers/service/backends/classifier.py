@@ -63,34 +63,27 @@ class Classifier:
                 self._check(text)
             except InputError as error:
                 raise bad_request(str(error), "unusable_text", prompt.place) from error
-        fields = self._fields(prompt.schema) if prompt.schema is not None else None
+        fields = self._fields(prompt.schema) if prompt.schema is not None else {}
         probabilities = self._probabilities(await self.batcher.submit(text))
-        best = int(probabilities.argmax())
-        confident = probabilities[best] >= self.minimum
-        label = self.labels[best] if confident else UNSURE
-        whole = label
-        if fields is not None:
+        best = self.labels[int(probabilities.argmax())]
+        whole = best if probabilities.max() >= self.minimum else UNSURE
+        if fields:
             rounded = probabilities.round(4).tolist()
             values = dict(zip(self.labels, rounded, strict=True))
-            values["confidence"] = round(float(probabilities[best]), 4)
-            filled = {}
-            for name, enum in fields.items():  # without "unsure" in it, always the best
-                pick = label if enum and label in enum else self.labels[best]
-                filled[name] = pick if enum else values[name]
-            whole = json.dumps(filled)
+            values["confidence"] = max(rounded)
+            for name, enum in fields.items():
+                if enum:  # without "unsure" in it, always the best
+                    values[name] = whole if whole in enum else best
+            whole = json.dumps({name: values[name] for name in fields})
         return Generation.whole(whole, len(tokenize(text)), prompt)
 
     def _probabilities(self, row: Any) -> np.ndarray:
         """One for each label, (labels,); else the model has an error: 500."""
         found = np.asarray(row, float)
         if found.shape != (len(self.labels),) or not np.isfinite(found).all():
-            raise ServiceError(
-                500,
-                f"The model {self.name} returned {found.tolist()!r:.80}, not "
-                f"{len(self.labels)} probabilities. Tell who runs this service.",
-                "model_error",
-                kind="server_error",
-            )
+            what = f"{found.tolist()!r:.80}, not {len(self.labels)} probabilities"
+            message = f"The model {self.name} returned {what}."
+            raise ServiceError(500, message, "model_error", kind="server_error")
         return found
 
     def _fields(self, schema: dict[str, Any]) -> dict[str, list[str] | None]:

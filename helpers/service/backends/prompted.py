@@ -16,8 +16,8 @@ label reaches 0.5, or the number in its description ("- unsure: below 0.7", or 7
 
 import json
 import re
-from collections.abc import Sequence
-from functools import lru_cache
+from collections.abc import Iterable, Sequence
+from functools import lru_cache, partial
 from typing import Any
 
 from starlette.concurrency import run_in_threadpool
@@ -63,45 +63,37 @@ def answer(model: Promptable, prompt: Prompt) -> Generation:
 
     """
     parts = [prompt.instructions, *(text for _, text in prompt.turns)]
-    length = sum(map(len, parts))
-    if length > MAX_CHARACTERS:
-        raise bad_request(
-            f"The prompt has {length:,} characters; the limit is {MAX_CHARACTERS:,}.",
-            "context_length_exceeded",
-        )
+    if sum(map(len, parts)) > MAX_CHARACTERS:
+        message = f"The prompt has more than {MAX_CHARACTERS:,} characters."
+        raise bad_request(message, "context_length_exceeded")
     instructions, text = prompt.instructions, prompt.text
     if not instructions.strip():
         instructions, _, text = text.rstrip().rpartition("\n")
-    fields = {None: None} if prompt.schema is None else _fields(prompt.schema)
     described, examples = _read(instructions)
     examples = [*examples, *_pairs(prompt.turns[:-1])]
-    filled: dict[str | None, Any] = dict.fromkeys(fields)
-    least_confidence = 1.0
-    for name, labels in fields.items():
-        if labels != "confidence":
-            labels = tuple(described) if labels is None else labels
-            filled[name], confidence = _choose(
-                model, text, name, labels, described, examples
-            )
-            least_confidence = min(least_confidence, confidence)
-    if fields.get("confidence") == "confidence":
-        filled["confidence"] = round(least_confidence, 4)
-    whole = filled[None] if prompt.schema is None else json.dumps(filled)
-    read = sum(map(_count, parts))
-    return Generation.whole(whole, read, prompt)
+    choose = partial(_choose, model, text, described, examples)
+    if prompt.schema is None:
+        whole, _ = choose(None, described)
+    else:
+        fields = _fields(prompt.schema)
+        chosen = {name: choose(name, fields[name]) for name in fields if fields[name]}
+        least = round(min(confidence for _, confidence in chosen.values()), 4)
+        filled = {name: chosen[name][0] if fields[name] else least for name in fields}
+        whole = json.dumps(filled)
+    return Generation.whole(whole, sum(map(_count, parts)), prompt)
 
 
 def _choose(
     model: Promptable,
     text: str,
-    name: str | None,
-    labels: Sequence[str],
     described: dict[str, str],
     examples: list[tuple[str, Any]],
+    name: str | None,
+    labels: Iterable[str],
 ) -> tuple[str, float]:
     """The label of one field and its probability."""
     real = tuple(dict.fromkeys(label for label in labels if label != UNSURE))
-    if len(real) < 2 or len(real) > MAX_LABELS:
+    if not 2 <= len(real) <= MAX_LABELS:
         raise bad_request(
             f"{NAME} classifies: it needs 2 to {MAX_LABELS} labels and was given "
             f"{len(real)}. Give them as an enum in a JSON schema, or as lines "
@@ -109,25 +101,23 @@ def _choose(
             "no_labels",
         )
     if max(map(len, real)) > MAX_LABEL:
-        raise bad_request(
-            f"A label has more than {MAX_LABEL} characters. Say it in its description.",
-            "label_too_long",
-        )
+        message = f"A label has more than {MAX_LABEL} characters."
+        raise bad_request(f"{message} Say it in its description.", "label_too_long")
     pairs = []
     for example, said in examples:
         label = said.get(name) if isinstance(said, dict) else said
         if isinstance(label, str) and label in real:
             pairs.append((example, label))
     descriptions = tuple(described.get(label, "") for label in real)
-    task = Task(real, descriptions, tuple(pairs))
-    probabilities = model.probabilities(text, task)
+    probabilities = model.probabilities(text, Task(real, descriptions, tuple(pairs)))
     best = int(probabilities.argmax())
+    label, confidence = real[best], float(probabilities[best])
     if UNSURE in labels:
         number = _NUMBER.search(described.get(UNSURE, ""))
         minimum = float(number[0]) if number else 0.5
-        if probabilities[best] < (minimum if minimum <= 1 else minimum / 100):
-            return UNSURE, float(probabilities[best])
-    return real[best], float(probabilities[best])
+        if confidence < (minimum if minimum <= 1 else minimum / 100):
+            label = UNSURE
+    return label, confidence
 
 
 @lru_cache(maxsize=8)
@@ -162,23 +152,24 @@ def _decode(said: str) -> Any:
     return value if isinstance(value, dict | str) else said.strip()
 
 
-def _fields(schema: dict[str, Any]) -> dict[str, Any]:
-    """Fields of a JSON schema: a tuple of labels each, or "confidence".
+def _fields(schema: dict[str, Any]) -> dict[str, tuple[str, ...] | None]:
+    """The labels of each field of a JSON schema; None for the confidence.
 
     Raises:
         ServiceError: 400, naming a field that this model cannot fill.
 
     """
-    fields: dict[str, Any] = {}
+    fields: dict[str, tuple[str, ...] | None] = {}
     for name, what in fields_of(schema).items():
         labels = what.get("enum")
-        if isinstance(labels, list) and all(isinstance(x, str) for x in labels):
+        texts = isinstance(labels, list) and all(isinstance(x, str) for x in labels)
+        if texts and labels:
             fields[name] = tuple(labels)
         elif name == "confidence" and what.get("type") == "number":
-            fields[name] = "confidence"
+            fields[name] = None
         else:
             can = "strings with an enum, and a number named confidence"
             raise cannot_fill(NAME, name, can)
-    if all(labels == "confidence" for labels in fields.values()):
+    if not any(fields.values()):
         raise bad_request("The schema has no field with an enum.", "unsupported_schema")
     return fields
