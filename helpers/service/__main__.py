@@ -19,42 +19,27 @@ from helpers.service import Service, key_files, start
 from helpers.service.access_log import PREFIX
 from helpers.service.backends.classifier import classifier_of
 
+ZOMBIE = psutil.STATUS_ZOMBIE
 STOP_SECONDS = 10.0  # for what is in flight; 7 s more at most until it has ended
 
 
 def parser() -> argparse.ArgumentParser:
     """The options of the command."""
     parser = argparse.ArgumentParser("python -m helpers.service", description=__doc__)
-    parser.add_argument("--port", type=int, default=0, help="0 takes a free one")
-    parser.add_argument(
-        "--owner", default="line-1", help="who gets a key; others keep theirs"
-    )
-    parser.add_argument("--per-minute", type=int, default=6000, metavar="N")
-    parser.add_argument("--burst", type=int, default=600, metavar="N")
-    parser.add_argument(
-        "--router",
-        action="append",
-        default=[],
-        choices=("crew", "electrician"),
-        help="also serve this network of chapter 02, as NAME-lstm, with NAME as alias",
-    )
-    parser.add_argument(
-        "--folder",
-        type=Path,
-        default=STATE,
-        help="where the hashes of the keys and the access log are kept",
-    )
-    parser.add_argument(
-        "--parent", type=int, metavar="PID", help="end when this process is gone"
-    )
-    parser.add_argument(
-        "--drain",
-        type=float,
-        default=0.0,
-        metavar="SECONDS",
-        help="how long /ready says no before it stops, for a load balancer to see it",
-    )
-    parser.add_argument("--faults", action="store_true", help="allow teaching faults")
+    add = parser.add_argument
+    add("--port", type=int, default=0, help="0 takes a free one")
+    add("--owner", default="line-1", help="who gets a key; others keep theirs")
+    add("--per-minute", type=int, default=6000, metavar="N")
+    add("--burst", type=int, default=600, metavar="N")
+    help_ = "also serve this network of chapter 02, as NAME-lstm, with NAME as alias"
+    routers = ("crew", "electrician")
+    add("--router", action="append", default=[], choices=routers, help=help_)
+    help_ = "where the hashes of the keys and the access log are kept"
+    add("--folder", type=Path, default=STATE, help=help_)
+    add("--parent", type=int, metavar="PID", help="end when this process is gone")
+    help_ = "how long /ready says no before it stops, for a load balancer to see it"
+    add("--drain", type=float, default=0.0, metavar="SECONDS", help=help_)
+    add("--faults", action="store_true", help="allow teaching faults")
     return parser
 
 
@@ -79,9 +64,8 @@ def hand_over(folder: Path, owner: str, key: str) -> list[str]:
 
 def export(name: str, value: str) -> str:
     """The command that sets an environment variable here."""
-    return ("  $env:{}='{}'" if sys.platform == "win32" else "  export {}='{}'").format(
-        name, value
-    )
+    windows = sys.platform == "win32"
+    return f"  $env:{name}='{value}'" if windows else f"  export {name}='{value}'"
 
 
 def serve(service: Service, drain: float, parent: int | None) -> bool:
@@ -92,22 +76,16 @@ def serve(service: Service, drain: float, parent: int | None) -> bool:
     gc.collect()
     gc.freeze()  # else the libraries are searched for garbage: pauses of 100 ms
     with contextlib.suppress(psutil.NoSuchProcess):  # the parent is gone: stop as well
-        watched = (
-            psutil.Process(parent) if parent else None
-        )  # not another of its number
+        watched = psutil.Process(parent) if parent else None
         while not stopped.wait(0.2) and service.running:
-            if watched and not _lives(watched):
+            # is_running() also sees another process that has got its number
+            if watched and not (watched.is_running() and watched.status() != ZOMBIE):
                 break
     asked = service.running
     service.drain()
     time.sleep(drain)
     service.stop(STOP_SECONDS)
     return asked
-
-
-def _lives(process: psutil.Process) -> bool:
-    """Whether it has not ended; another process may have got its number."""
-    return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -118,14 +96,8 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         keys, key = key_files.load_keys(folder / key_files.NAME, owner, *limits)
         more = [classifier_of(name) for name in options.router]
-        with start(
-            options.port,
-            more=more,
-            keys=keys,
-            key=key,
-            faults=options.faults,
-            log_folder=folder,
-        ) as service:
+        own = {"keys": keys, "key": key, "log_folder": folder}
+        with start(options.port, **own, more=more, faults=options.faults) as service:
             for name in options.router:
                 service.models.set_alias(name, f"{name}-lstm")
             about_key = hand_over(folder, owner, key)

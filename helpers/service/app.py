@@ -15,7 +15,7 @@ from starlette.exceptions import HTTPException
 
 from helpers.gpt import Step
 from helpers.promptable import NAME
-from helpers.service import faults, requests, responses, responses_endpoint
+from helpers.service import faults, requests, responses
 from helpers.service.access_log import AccessLog
 from helpers.service.backends.registry import Registry
 from helpers.service.generation import Generation, tokenize
@@ -39,8 +39,8 @@ GENERATING = {  # what a request holds, and how its answer is sent, whole or in 
     ),
     "/v1/responses": (
         requests.ResponsesRequest,
-        responses_endpoint.response,
-        responses_endpoint.response_events,
+        responses.response,
+        responses.response_events,
     ),
 }
 

@@ -31,11 +31,6 @@ class Bucket:
         self.level -= 1
         return 0.0
 
-    @property
-    def seconds_to_full(self) -> float:
-        """Time until the bucket is full again."""
-        return (self.size - self.level) / self.per_second
-
 
 @dataclass
 class ApiKey:

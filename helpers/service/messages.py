@@ -1,6 +1,6 @@
 """Messages of a conversation, and the form that an answer is asked for in."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, Field, model_validator
@@ -13,9 +13,8 @@ Json = dict[str, Any]
 
 def _text(content: Any) -> Any:
     """The text of a message, whose content may come in parts."""
-    if not isinstance(content, list):
-        return content
-    return "\n".join(map(_text_of_part, content))
+    parts = isinstance(content, list)
+    return "\n".join(map(_text_of_part, content)) if parts else content
 
 
 def _text_of_part(part: Any) -> str:
@@ -28,36 +27,38 @@ def _text_of_part(part: Any) -> str:
     raise ValueError(f"{TEXT_ONLY} A part has the type {kind!r:.40}.")
 
 
-def _no_tools(value: Any) -> None:
-    """Refuse what only a call of a tool brings; empty is nothing."""
-    if value:
-        raise ValueError(TOOLS)
+def _refuse(wrong: Callable[[Any], bool], message: str) -> BeforeValidator:
+    """Refuse some values of a field, with a sentence."""
+
+    def check(value: Any) -> Any:
+        if wrong(value):
+            raise ValueError(message)
+        return value
+
+    return BeforeValidator(check)
 
 
-def _no_tool_role(role: Any) -> Any:
-    if role in ("tool", "function"):
-        raise ValueError(TOOLS)
-    return role
+def _no_message(kind: Any) -> bool:
+    return kind not in (None, "message")
 
 
-def _only_messages(kind: Any) -> Any:
-    if kind not in (None, "message"):
-        raise ValueError(f"Only messages are understood, not {kind!r:.40}. {TOOLS}")
-    return None
+Role = Literal["system", "developer", "user", "assistant"]
+ONLY_MESSAGES = f"Only messages are understood. {TOOLS}"
+NO_JSON_MODE = (
+    "There is no JSON mode (json_object): send a JSON schema, as a format of the type "
+    "json_schema. parse() of the openai package makes one."
+)
 
 
 class Message(BaseModel):
     """One message of a conversation; what the service wrote may come back as it is."""
 
-    type: Annotated[None, BeforeValidator(_only_messages)] = None
-    role: Annotated[
-        Literal["system", "developer", "user", "assistant"],
-        BeforeValidator(_no_tool_role),
-    ]
+    type: Annotated[Any, _refuse(_no_message, ONLY_MESSAGES)] = None
+    role: Annotated[Role, _refuse(lambda role: role in ("tool", "function"), TOOLS)]
     content: Annotated[str | None, BeforeValidator(_text)] = None
     refusal: str | None = None
-    tool_calls: Annotated[None, BeforeValidator(_no_tools)] = None
-    function_call: Annotated[None, BeforeValidator(_no_tools)] = None
+    tool_calls: Annotated[Any, _refuse(bool, TOOLS)] = None
+    function_call: Annotated[Any, _refuse(bool, TOOLS)] = None
 
     @model_validator(mode="after")
     def _not_silent(self) -> "Message":
@@ -100,15 +101,6 @@ def conversation(
     return "\n".join(system), tuple(turns)
 
 
-def _no_json_mode(kind: Any) -> Any:
-    if kind == "json_object":
-        raise ValueError(
-            "There is no JSON mode (json_object): send a JSON schema, as a format of "
-            "the type json_schema. parse() of the openai package makes one."
-        )
-    return kind
-
-
 class JsonSchema(BaseModel):
     """The json_schema of a response format."""
 
@@ -118,7 +110,10 @@ class JsonSchema(BaseModel):
 class Format(JsonSchema):
     """response_format of chat completions, or text.format of responses."""
 
-    type: Annotated[Literal["text", "json_schema"], BeforeValidator(_no_json_mode)]
+    type: Annotated[
+        Literal["text", "json_schema"],
+        _refuse(lambda kind: kind == "json_object", NO_JSON_MODE),
+    ]
     json_schema: JsonSchema | None = None
 
     @property

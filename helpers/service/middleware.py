@@ -67,7 +67,7 @@ class Middleware:
                     raise overloaded(f"{MAX_INSIDE} requests are being worked on.")
                 if v1:
                     state["api_key"] = api_key = self._api_key(scope)
-                    extra |= _limit(api_key)
+                    _limit(api_key)
                 state["body"] = body = await _body(scope, receive) if v1 else b""
                 turn = self._turn if len(body) > LONG else contextlib.nullcontext()
                 async with asyncio.timeout(self.answer_seconds), turn:
@@ -86,16 +86,18 @@ class Middleware:
             self._note(scope)
 
     def _api_key(self, scope: Scope) -> ApiKey:
+        """Whose request it is.
+
+        Raises:
+            ServiceError: 401, without a key that is known.
+
+        """
         sent = Headers(scope=scope).get("authorization", "")
-        api_key = self.keys.find(sent)
-        if api_key is None:
-            what = "This API key is not known" if sent else "No API key was sent"
-            raise ServiceError(
-                401,
-                f"{what}. Send it as 'Authorization: Bearer <key>' (OPENAI_API_KEY).",
-                "invalid_api_key",
-            )
-        return api_key
+        if api_key := self.keys.find(sent):
+            return api_key
+        message = "This API key is not known" if sent else "No API key was sent"
+        message += ". Send it as 'Authorization: Bearer <key>' (OPENAI_API_KEY)."
+        raise ServiceError(401, message, "invalid_api_key")
 
     def _note(self, scope: Scope) -> None:
         """Count a request and log it, once."""
@@ -122,34 +124,27 @@ class Middleware:
         )
 
 
-def _limit(api_key: ApiKey) -> dict[str, str]:
-    """Take a token from the key's bucket; the headers that tell how many are left.
+def _limit(api_key: ApiKey) -> None:
+    """Take a token from the key's bucket.
 
     Raises:
         ServiceError: 429, with the time to wait.
 
     """
     bucket = api_key.bucket
-    wait = bucket.take()
-    headers = {
-        "x-ratelimit-limit-requests": f"{bucket.size:.0f}",
-        "x-ratelimit-remaining-requests": f"{int(bucket.level)}",
-        "x-ratelimit-reset-requests": f"{bucket.seconds_to_full:.3f}s",
-    }
-    if wait:
+    if wait := bucket.take():
+        per_minute = f"{bucket.per_second * 60:.0f}"
         raise ServiceError(
             429,
-            f"{api_key.owner} sent more than {bucket.per_second * 60:.0f} "
-            f"requests a minute. Try again in {wait:.2f} s.",
+            f"{api_key.owner} sent more than {per_minute} requests a minute. "
+            f"Try again in {wait:.2f} s.",
             "rate_limit_exceeded",
             kind="requests",
             headers={
-                **headers,
                 "retry-after": f"{int(wait) + 1}",
                 "retry-after-ms": f"{wait * 1e3 + 1:.0f}",
             },
         )
-    return headers
 
 
 async def _body(scope: Scope, receive: Receive) -> bytes:

@@ -87,13 +87,8 @@ class Batcher:
                 self._full.clear()
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._full.wait(), self.wait)
-            batch = [
-                self._waiting.popleft()
-                for _ in range(min(self.size, len(self._waiting)))
-            ]
-            batch = [(text, future) for text, future in batch if not future.done()]
-            if not batch:  # their clients have left
-                continue
+            number = min(self.size, len(self._waiting))
+            batch = [self._waiting.popleft() for _ in range(number)]
             texts = [text for text, _ in batch]
             self.batches.append(len(batch))
             try:

@@ -72,18 +72,14 @@ class GptModel:
 
 def _check(schema: dict[str, Any]) -> None:
     """Raise a ServiceError (400) unless the schema asks for exactly what it writes."""
-    fields = fields_of(schema)
-    plain = {"type", "title", "description"}
-    wrong = sorted(fields.keys() ^ set(FIELDS)) or [
-        name
-        for name, what in fields.items()
-        if what.get("type") != "string" or not what.keys() <= plain
-    ]
-    if wrong:
-        raise bad_request(
-            f"{NAME} fills exactly the fields {', '.join(FIELDS)}, each a string "
-            "without an enum or other limits. The schema differs in "
-            f"{wrong[0]!r:.80}; check values when they arrive.",
-            "unsupported_schema",
-            wrong[0][:80],
-        )
+    fields, plain = fields_of(schema), {"type", "title", "description"}
+    for name in sorted({*fields, *FIELDS}):
+        what = fields.get(name, {}) if name in FIELDS else {}
+        if what.get("type") != "string" or not what.keys() <= plain:
+            raise bad_request(
+                f"{NAME} fills exactly the fields {', '.join(FIELDS)}, each a string "
+                "without an enum or other limits. The schema differs in "
+                f"{name!r:.80}; check values when they arrive.",
+                "unsupported_schema",
+                name[:80],
+            )
