@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -24,24 +23,12 @@ from helpers.service.keys import Keys
 from helpers.service.metrics import Metrics
 from helpers.service.middleware import Middleware
 from helpers.service.reading import Body, read_body
-from helpers.service.responses import JsonResponse, Steps
+from helpers.service.responses import JsonResponse, Shape, Steps
 
-GENERATING = {  # what a request holds, and how its answer is sent, whole or in parts
-    "/v1/completions": (
-        requests.CompletionRequest,
-        responses.completion,
-        responses.completion_events,
-    ),
-    "/v1/chat/completions": (
-        requests.ChatRequest,
-        responses.chat,
-        responses.chat_events,
-    ),
-    "/v1/responses": (
-        requests.ResponsesRequest,
-        responses.response,
-        responses.response_events,
-    ),
+GENERATING = {
+    "/v1/completions": (requests.CompletionRequest, responses.COMPLETION),
+    "/v1/chat/completions": (requests.ChatRequest, responses.CHAT),
+    "/v1/responses": (requests.ResponsesRequest, responses.RESPONSE),
 }
 
 
@@ -94,12 +81,10 @@ def _add_models(app: FastAPI, models: Registry, teaching: bool) -> None:
         return fault
 
     async def reply(
-        kind: type[requests.GenerationRequest],
-        whole: Callable,
-        events: Callable,
-        request: Request,
+        kind: type[requests.GenerationRequest], shape: Shape, request: Request
     ) -> Response:
         """The model's answer in one piece, or token by token as it is written."""
+        whole, events = shape
         body = _read(kind, request)
         fault = await begin(request, body.model)
         answer = await request.state.served.answer(body.as_prompt())
@@ -113,8 +98,8 @@ def _add_models(app: FastAPI, models: Registry, teaching: bool) -> None:
             sent = faults.drop(sent)
         return StreamingResponse(sent, media_type="text/event-stream")
 
-    for path, (kind, whole, events) in GENERATING.items():
-        app.post(path, response_model=None)(partial(reply, kind, whole, events))
+    for path, (kind, shape) in GENERATING.items():
+        app.post(path)(partial(reply, kind, shape))
 
     @app.post("/v1/embeddings")
     async def embeddings(request: Request) -> Response:

@@ -14,29 +14,12 @@ from pydantic.fields import FieldInfo
 from helpers.service.http_errors import bad_request
 
 # These change no answer of a model that does not reason, call tools, or keep anything.
-IGNORED = frozenset(
-    [
-        "access_programs",
-        "background_options",
-        "image",
-        "max_tool_calls",
-        "metadata",
-        "parallel_tool_calls",
-        "prediction",
-        "prompt_cache_key",
-        "prompt_cache_options",
-        "prompt_cache_retention",
-        "reasoning",
-        "reasoning_effort",
-        "safety_identifier",
-        "service_tier",
-        "store",
-        "stream_options",
-        "truncation",
-        "user",
-        "verbosity",
-    ]
-)
+REASONING = ("reasoning", "reasoning_effort", "verbosity", "prediction")
+CALLING = ("parallel_tool_calls", "max_tool_calls", "image")
+CACHING = ("prompt_cache_key", "prompt_cache_options", "prompt_cache_retention")
+KEEPING = ("store", "metadata", "user", "safety_identifier", "access_programs")
+SERVING = ("service_tier", "truncation", "stream_options", "background_options")
+IGNORED = frozenset(REASONING + CALLING + CACHING + KEEPING + SERVING)
 TOOLS = (
     "This service calls no tools or functions: leave them out. For an answer in a "
     "fixed form, send a JSON schema (response_format, or text.format in responses)."

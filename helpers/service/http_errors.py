@@ -25,13 +25,8 @@ class ServiceError(Exception):
 
 def overloaded(message: str) -> ServiceError:
     """A 503: too much work now; the openai client tries again."""
-    return ServiceError(
-        503,
-        f"{message} Try again in a second.",
-        "overloaded",
-        kind="server_error",
-        headers={"retry-after": "1"},
-    )
+    message, wait = f"{message} Try again in a second.", {"retry-after": "1"}
+    return ServiceError(503, message, "overloaded", kind="server_error", headers=wait)
 
 
 def bad_request(message: str, code: str, param: str | None = None) -> ServiceError:

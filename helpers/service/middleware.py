@@ -60,25 +60,24 @@ class Middleware:
         self._inside += 1
         self.metrics.in_flight.inc()
         try:
-            try:
-                # Outside /v1 neither a key nor a body is needed.
-                v1 = scope["path"].startswith("/v1")
-                if v1 and self._inside > MAX_INSIDE:
-                    raise overloaded(f"{MAX_INSIDE} requests are being worked on.")
-                if v1:
-                    state["api_key"] = api_key = self._api_key(scope)
-                    _limit(api_key)
-                state["body"] = body = await _body(scope, receive) if v1 else b""
-                turn = self._turn if len(body) > LONG else contextlib.nullcontext()
-                async with asyncio.timeout(self.answer_seconds), turn:
-                    await self.app(scope, receive, noting_send)
-            except Exception as error:
-                if state["status"] != LEFT:
-                    raise  # the answer has begun: all that is left is to break it off
-                known = _known(error)
-                extra |= known.headers
-                answer = JsonResponse(known.body, known.status)
-                await answer(scope, receive, noting_send)
+            # Outside /v1 neither a key nor a body is needed.
+            v1 = scope["path"].startswith("/v1")
+            if v1 and self._inside > MAX_INSIDE:
+                raise overloaded(f"{MAX_INSIDE} requests are being worked on.")
+            if v1:
+                state["api_key"] = api_key = self._api_key(scope)
+                _limit(api_key)
+            state["body"] = body = await _body(scope, receive) if v1 else b""
+            turn = self._turn if len(body) > LONG else contextlib.nullcontext()
+            async with asyncio.timeout(self.answer_seconds), turn:
+                await self.app(scope, receive, noting_send)
+        except Exception as error:
+            if state["status"] != LEFT:
+                raise  # the answer has begun: all that is left is to break it off
+            known = _known(error)
+            extra |= known.headers
+            answer = JsonResponse(known.body, known.status)
+            await answer(scope, receive, noting_send)
         finally:
             self._inside -= 1
             self.metrics.in_flight.dec()

@@ -15,12 +15,9 @@ from pathlib import Path
 from helpers.errors import CourseError
 from helpers.service import Running, key_files
 
-# Interrupting a cell must not reach the service.
-OWN_GROUP = (
-    {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}
-    if sys.platform == "win32"
-    else {"start_new_session": True}
-)
+# Interrupting a cell must not reach the service. Only Windows has this flag; elsewhere
+# a session of its own does it.
+NEW_GROUP = getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)
 _ADDRESS = re.compile(r"http://\S+/v1")
 
 
@@ -65,7 +62,8 @@ class ServiceProcess(Running):
                 [sys.executable, *run, *limits, *where, *options],
                 stdout=out,
                 stderr=errors,
-                **OWN_GROUP,
+                start_new_session=True,
+                creationflags=NEW_GROUP,
             )
         atexit.register(self.kill)
         self.pid = self._process.pid

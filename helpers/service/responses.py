@@ -7,7 +7,7 @@ import base64
 import json
 import random
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
 from itertools import accumulate, count
 from typing import Any
@@ -27,6 +27,7 @@ from helpers.service.requests import (
 
 STATUS = {"stop": "completed", "length": "incomplete"}  # by the last token
 Steps = AsyncIterator[Step]
+Shape = tuple[Callable, Callable]  # of an answer in one piece, and of its events
 _RNG = random.Random()  # of its own: the notebooks seed the common one
 
 
@@ -218,6 +219,11 @@ async def response_events(
     yield send("content_part.done", **place, part=part)
     yield send("output_item.done", output_index=0, item=item)
     yield send(whole["status"], response=whole)
+
+
+COMPLETION = completion, completion_events
+CHAT = chat, chat_events
+RESPONSE = response, response_events
 
 
 # --- embeddings and models

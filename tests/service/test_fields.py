@@ -158,6 +158,7 @@ def test_what_is_wrong_with_a_message_is_said_in_plain_words(message, wrong):
         {"role": "assistant", "content": None, "refusal": "I cannot help"},
         {"role": "assistant", "content": None, "tool_calls": None, "audio": None},
         {"role": "assistant", "content": "ok", "annotations": [], "tool_calls": []},
+        {"type": None, "role": "user", "content": "hose"},
         {"role": "assistant", "content": [{"type": "refusal", "refusal": "no"}]},
         {"role": "user", "content": [], "name": "line-3"},
         {"type": "message", "id": "msg_1", "status": "completed", "phase": None}
