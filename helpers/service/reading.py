@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from helpers.service.fields import acting
 from helpers.service.http_errors import ServiceError, bad_request
 
 Body = TypeVar("Body", bound=BaseModel)
@@ -54,7 +55,7 @@ def read_body(kind: type[Body], body: bytes, encoding: str = "") -> Body:
         message = f"The body must be a JSON object, not {_kind(values)}."
         raise bad_request(message, "invalid_request")
     try:
-        return kind.model_validate(values)
+        return kind.model_validate(acting(values, kind.model_fields))
     except ValidationError as error:
         raise _explained(error.errors(include_url=False)[0]) from None
 

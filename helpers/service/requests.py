@@ -2,11 +2,10 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from helpers.gpt import TOP
 from helpers.promptable import DIMENSIONS
-from helpers.service.fields import acting
 from helpers.service.generation import Prompt
 from helpers.service.messages import (
     Format,
@@ -25,11 +24,6 @@ class Request(BaseModel):
 
     model_config = ConfigDict(strict=True)
     model: str = Field(max_length=200)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _acting(cls, values: Json) -> Json:
-        return acting(values, cls.model_fields)
 
 
 class GenerationRequest(Request):
