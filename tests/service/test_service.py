@@ -228,6 +228,9 @@ def test_only_digests_of_keys_are_kept():
         assert some.find(wrong) is None
     with pytest.raises(InputError, match="at least 1"):
         keys.Keys(0, 5)
+    for nobody in "", "-":  # the access log's sign for nobody
+        with pytest.raises(InputError, match="needs a name"):
+            some.new(nobody)
 
 
 def get(service, path, key=None, **options):
