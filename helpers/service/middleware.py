@@ -66,7 +66,7 @@ class Middleware:
                 raise overloaded(f"{MAX_INSIDE} requests are being worked on.")
             if v1:
                 state["api_key"] = api_key = self._api_key(scope)
-                _limit(api_key)
+                extra |= _limit(api_key)
             state["body"] = body = await _body(scope, receive) if v1 else b""
             turn = self._turn if len(body) > LONG else contextlib.nullcontext()
             async with asyncio.timeout(self.answer_seconds), turn:
@@ -123,15 +123,20 @@ class Middleware:
         )
 
 
-def _limit(api_key: ApiKey) -> None:
-    """Take a token from the key's bucket.
+def _limit(api_key: ApiKey) -> dict[str, str]:
+    """Take a token from the key's bucket; the headers that tell how many are left.
 
     Raises:
         ServiceError: 429, with the time to wait.
 
     """
     bucket = api_key.bucket
-    if wait := bucket.take():
+    wait = bucket.take()
+    headers = {
+        "x-ratelimit-limit-requests": f"{bucket.size:.0f}",
+        "x-ratelimit-remaining-requests": f"{int(bucket.level)}",
+    }
+    if wait:
         per_minute = f"{bucket.per_second * 60:.0f}"
         raise ServiceError(
             429,
@@ -140,10 +145,12 @@ def _limit(api_key: ApiKey) -> None:
             "rate_limit_exceeded",
             kind="requests",
             headers={
+                **headers,
                 "retry-after": f"{int(wait) + 1}",
                 "retry-after-ms": f"{wait * 1e3 + 1:.0f}",
             },
         )
+    return headers
 
 
 async def _body(scope: Scope, receive: Receive) -> bytes:

@@ -623,11 +623,19 @@ def test_keys(client, ask):
 # --- limits
 
 
-def test_rate_limit(client, another, service):
+def test_rate_limit_headers(client, another, service):
+    raw = client(lambda c: c.models.with_raw_response.list())
+    limit, left = (
+        raw.headers[f"x-ratelimit-{what}-requests"] for what in ("limit", "remaining")
+    )
+    assert int(limit) > int(left) > 0
+
     name = f"slow-{uuid.uuid4()}"
     slow = another(api_key=service.keys.new(name))
     service.keys.of(name)[0].bucket = Bucket(2, per_second=0.001)
-    slow(lambda c: c.models.list())
+    raw = slow(lambda c: c.models.with_raw_response.list())
+    assert raw.headers["x-ratelimit-limit-requests"] == "2"
+    assert raw.headers["x-ratelimit-remaining-requests"] == "1"
     slow(responses())
     with pytest.raises(openai.RateLimitError) as caught:
         slow(responses())
@@ -640,6 +648,7 @@ def test_rate_limit(client, another, service):
         "requests",
     )
     headers = caught.value.response.headers
+    assert headers["x-ratelimit-remaining-requests"] == "0"
     wait = float(headers["retry-after-ms"]) / 1e3
     assert 900 < wait < 1001 and abs(int(headers["retry-after"]) - wait) <= 1
     assert client(responses()).output_text == SAID  # another owner is not held up
@@ -661,7 +670,8 @@ def test_the_client_waits_as_it_is_told(another, service):
     brisk = another(api_key=service.keys.new(name), max_retries=1)
     waits = iter([0.5, 0.0])  # empty at first, whatever the time
     (api_key,) = service.keys.of(name)
-    api_key.bucket = SimpleNamespace(take=lambda: next(waits), per_second=2)
+    bucket = {"size": 1, "level": 0, "per_second": 2}
+    api_key.bucket = SimpleNamespace(take=lambda: next(waits), **bucket)
     begun = time.monotonic()
     assert brisk(responses()).output_text == SAID
     assert noted(service, name) == [429, 200] and time.monotonic() - begun > 0.5
