@@ -14,7 +14,13 @@ def _safe_cross_entropy(answer: Callable) -> None:
         ([1, 1], [0.9, 0.6], float(-np.log(0.9 * 0.6) / 2)),
         ([1], [1.0], float(-np.log(1 - 1e-7))),
     ]
-    table(answer, "truth {} and p {}", rows)
+    try:
+        table(answer, "truth {} and p {}", rows)
+    except NotYet as error:
+        if isinstance(error.__cause__, TypeError):
+            hint = "y and p may be lists: convert them with np.asarray."
+            raise NotYet(f"{error} ({hint})") from error
+        raise
     got = ask(answer, [0, 1], [1.0, 1.0], case="truth [0, 1] and p [1.0, 1.0]")
     wanted = float(-np.log(1e-7) / 2)
     if not np.isclose(got, wanted, rtol=1e-3):
@@ -59,11 +65,12 @@ def _count_parameters(answer: Callable) -> None:
 
 @exercise("02.4", "Early stopping")
 def _kept_epoch(answer: Callable) -> None:
-    rows = [
-        ([0.5, 0.4, 0.3], 2, 3),
-        ([0.5, 0.3, 0.4, 0.35, 0.1], 2, 2),
-        ([0.5, 0.3, 0.4, 0.2, 0.25, 0.3], 2, 4),
-        ([0.3, 0.3, 0.3, 0.1], 2, 1),
-        ([0.5], 1, 1),
-    ]
-    table(answer, "losses {}, patience {}", rows)
+    for losses, patience, why, wanted in [
+        ([0.5, 0.4, 0.3], 2, "each epoch improved", 3),
+        ([0.5, 0.3, 0.4, 0.35, 0.1], 2, "3 and 4 did not improve on epoch 2", 2),
+        ([0.5, 0.3, 0.4, 0.2, 0.25, 0.3], 2, "epoch 4 improved on epoch 2", 4),
+        ([0.3, 0.3, 0.3, 0.1], 2, "equal is no improvement", 1),
+        ([0.5], 1, "there is one epoch", 1),
+    ]:
+        case = f"losses {losses}, patience {patience} ({why})"
+        expect(answer, losses, patience, case=case, wanted=wanted)
