@@ -14,10 +14,11 @@ A field named confidence gets the probability. A label "unsure" is given where n
 label reaches 0.5, or the number in its description ("- unsure: below 0.7", or 70 %).
 """
 
+import contextlib
 import json
 import re
 from collections.abc import Iterable, Sequence
-from functools import lru_cache, partial
+from functools import partial
 from typing import Any
 
 from starlette.concurrency import run_in_threadpool
@@ -49,7 +50,6 @@ class PromptedModel:
         return answer(self.model, prompt)
 
 
-@lru_cache(maxsize=8)  # the same prompt comes with every order
 def _count(text: str) -> int:
     """Tokens of a text."""
     return len(tokenize(text))
@@ -120,7 +120,6 @@ def _choose(
     return label, confidence
 
 
-@lru_cache(maxsize=8)
 def _read(instructions: str) -> tuple[dict[str, str], list[tuple[str, Any]]]:
     """Descriptions ("- label: description") and examples ("text => label")."""
     described, examples = {}, []
@@ -144,12 +143,12 @@ def _pairs(turns: Sequence[tuple[str, str]]) -> list[tuple[str, Any]]:
 
 
 def _decode(said: str) -> Any:
-    """An answer in an example: JSON, or a bare label."""
-    try:
-        value = json.loads(said)
-    except (ValueError, RecursionError):
-        value = None
-    return value if isinstance(value, dict | str) else said.strip()
+    """An answer in an example: a JSON object or string, or a bare label."""
+    said = said.strip()
+    if said[:1] in ("{", '"'):  # trying all would cost more than the answer
+        with contextlib.suppress(ValueError, RecursionError):
+            return json.loads(said)
+    return said
 
 
 def _fields(schema: dict[str, Any]) -> dict[str, tuple[str, ...] | None]:
