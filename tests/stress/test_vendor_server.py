@@ -59,9 +59,7 @@ def run_chapter(vendor):
                     if attempt == 2:
                         raise
                     stopped.append((error.evalue, vendor.paid.total()))
-                    vendor.retired = (
-                        False  # a person changed the setting
-                    )
+                    vendor.retired = False  # a person changed the setting
                     cell.source = cell.source.replace("PAY = free", "PAY = True")
     return json.loads(notebook.cells[-1].outputs[0].text), stopped
 
