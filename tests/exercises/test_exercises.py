@@ -153,6 +153,10 @@ WRONG = {
     ],
     "04.2": [
         (lambda status, code: "retry", "insufficient_quota"),
+        (
+            lambda status, code: "retry" if status >= 500 else "planner",
+            "None means that no answer came",
+        ),
         (lambda status, code: "stop" if status else "retry", "rate_limit_exceeded"),
         (
             lambda status, code: (
@@ -191,6 +195,7 @@ WRONG = {
         (lambda *given: long_prompt_bill(*given, least=1025), "fixed=1024"),
         (lambda *given: long_prompt_bill(*given[:-1], 0.0), "discount=0.5"),
         (lambda *given: long_prompt_bill(*given), "number=0"),
+        (lambda *given: long_prompt_bill(*given[:-1], 1 - given[-1]), "pay 0.75"),
     ],
     "04.4": [
         (lambda text: re.sub(r"\d+", "[NUMBER]", text), "p4 pump"),

@@ -7,7 +7,10 @@ instead of understanding them, but it misbehaves like the real ones:
 - the option temperature is refused (400, with the name of the option);
 - texts with "ignore all rules" meet a content filter (400 content_filter);
 - one order in 17 is refused, for one in 23 the confidence is 95 instead of 0.95;
-- one question gets 429 four times in a row, one gets it for ever;
+- two questions get 429 four times in a row, one gets it for ever, and one is told to
+  come back in a day;
+- one order in 29 is cut off while the model thinks; one in 31 is too long, in the words
+  of llama.cpp;
 - after `retires_after` paid answers the model is gone (404), until `retired` is reset;
 - a stream breaks off in the middle.
 
@@ -24,6 +27,7 @@ from zlib import crc32
 
 KEY, MODEL = "vendor-key", "vendor-large-1"
 THOUGHTS = 64  # tokens of every answer
+CUT_OFF = ""  # what is said when the thoughts have used up all tokens
 LIMITS = {
     "x-ratelimit-limit-requests": "60000",
     "x-ratelimit-limit-tokens": "600000000",
@@ -33,10 +37,11 @@ LIMITS = {
 class Refused(Exception):
     """An answer that is an error: status, code, and the field that caused it."""
 
-    def __init__(self, status, code, param=None, **headers):
+    def __init__(self, status, code, param=None, kind="error", **headers):
         super().__init__(code)
-        self.status, self.headers = status, headers
-        error = {"message": f"vendor says {code}", "type": "error"}
+        self.status = status
+        self.headers = {name.replace("_", "-"): headers[name] for name in headers}
+        error = {"message": f"vendor says {code}", "type": kind}
         self.body = {"error": {**error, "code": code, "param": param}}
 
 
@@ -75,7 +80,7 @@ class Vendor(ThreadingHTTPServer):
         self.base_url = f"http://127.0.0.1:{self.server_port}/v1"
 
     def answer(self, body):
-        """The text of an answer, or None for a refusal. Raises Refused."""
+        """The text of an answer, None for a refusal, or CUT_OFF. Raises Refused."""
         if not body:
             raise Refused(400, "missing_required_parameter", "model")
         if body.get("model") != MODEL or self.retired:
@@ -90,10 +95,16 @@ class Vendor(ThreadingHTTPServer):
             often = self.tries[question]
         if "ignore all rules" in text.lower():
             raise Refused(400, "content_filter")
-        if number == 300 or (number == 50 and often <= 4):
-            wait = {"retry-after": "1", "retry-after-ms": "100"}
+        luck = crc32(text.encode())
+        if luck % 31 == 1:
+            raise Refused(400, 400, kind="exceed_context_size_error")
+        if number == 120 and often == 1:
+            raise Refused(429, "rate_limit_exceeded", retry_after="86400")
+        if number == 300 or (number in (1, 50) and often <= 4):
+            wait = {"retry_after": "1", "retry_after_ms": "100"}
             raise Refused(429, "rate_limit_exceeded", **wait)
-        said = None if crc32(text.encode()) % 17 == 0 else self.fill(*question)
+        said = None if luck % 17 == 0 else self.fill(*question)
+        said = CUT_OFF if luck % 29 == 2 else said
         with self.lock:
             self.paid[question] += 1
             self.said[question] = said
@@ -180,14 +191,15 @@ def response(body, said):
     if said is None:
         part = {"type": "refusal", "refusal": "I cannot help with that."}
     read, written = counts(body, said)
+    thoughts = {"id": "t", "type": "reasoning", "summary": []}
     message = {"id": "m", "type": "message", "role": "assistant", "content": [part]}
     return {
         "id": "r",
         "object": "response",
         "created_at": int(time.time()),
         "model": MODEL,
-        "status": "completed",
-        "output": [{"id": "t", "type": "reasoning", "summary": []}, message],
+        "status": "incomplete" if said == CUT_OFF else "completed",
+        "output": [thoughts] if said == CUT_OFF else [thoughts, message],
         "parallel_tool_calls": False,
         "tool_choice": "auto",
         "tools": [],
@@ -206,13 +218,14 @@ def chat(body, said):
     refusal = "I cannot help with that." if said is None else None
     message = {"role": "assistant", "content": said, "refusal": refusal}
     read, written = counts(body, said)
+    reason = "length" if said == CUT_OFF else "stop"
     usage = {"prompt_tokens": read, "completion_tokens": written}
     return {
         "id": "c",
         "object": "chat.completion",
         "created": int(time.time()),
         "model": MODEL,
-        "choices": [{"index": 0, "message": message, "finish_reason": "stop"}],
+        "choices": [{"index": 0, "message": message, "finish_reason": reason}],
         "usage": {**usage, "total_tokens": read + written},
     }
 
