@@ -62,6 +62,7 @@ def main(seed: int = 0) -> int:
         )
     failed = set(re.findall(r"^FAILED (notebooks/\S+::Cell \d+)", result.stdout, re.M))
     print(result.stdout.strip().splitlines()[-1])
+    print(*re.findall(r"^figure within .*$", result.stdout, re.M), sep="\n")
     print(f"planted {len(planted)}, failed {len(failed)}")
     print(f"missed {sorted(planted - failed)}")
     print(f"failed without cause {sorted(failed - planted)}")
