@@ -5,28 +5,16 @@ two sides alternate in short rounds, the ratio is taken within a round, and the 
 of the ratios is asserted, with room for a slower or busier machine.
 """
 
-import time
-
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from helpers import Vocabulary, load_orders, load_router, normalise
+from helpers import Vocabulary, load_orders, load_router, median_seconds, normalise
 from helpers.lstm import export_saved_model
 from helpers.router import MODELS
 
 NOTE = "LH VDO temp reading high"
-
-
-def seconds(call, repeats):
-    """Median time of a call."""
-    times = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        call()
-        times.append(time.perf_counter() - start)
-    return float(np.median(times))
 
 
 def ratio(slow, fast, rounds):
@@ -38,7 +26,8 @@ def ratio(slow, fast, rounds):
         rounds: how many are counted, after one to warm up.
 
     """
-    found = [seconds(*slow) / seconds(*fast) for _ in range(1 + rounds)][1:]
+    median_seconds(*slow), median_seconds(*fast)
+    found = [median_seconds(*slow) / median_seconds(*fast) for _ in range(rounds)]
     return float(np.median(found)), min(found), max(found)
 
 
