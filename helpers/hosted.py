@@ -124,6 +124,9 @@ def _clients(base_url: str, key: str) -> "tuple[OpenAI, AsyncOpenAI]":
         ) from error
 
 
+WAIT = 600  # seconds: a busy machine may need more than the usual 5 to connect
+
+
 def local_client(base_url: str, api_key: str, **options: Any) -> "OpenAI":
     """An openai client of a server on this machine; it never asks a proxy.
 
@@ -136,7 +139,7 @@ def local_client(base_url: str, api_key: str, **options: Any) -> "OpenAI":
     import openai
 
     direct = openai.DefaultHttpxClient(trust_env=False)
-    settings = {"http_client": direct} | options
+    settings = {"http_client": direct, "timeout": WAIT} | options
     return openai.OpenAI(base_url=base_url, api_key=api_key, **settings)
 
 
@@ -145,7 +148,7 @@ def local_async_client(base_url: str, api_key: str, **options: Any) -> "AsyncOpe
     import openai
 
     direct = openai.DefaultAsyncHttpxClient(trust_env=False)
-    settings = {"http_client": direct} | options
+    settings = {"http_client": direct, "timeout": WAIT} | options
     return openai.AsyncOpenAI(base_url=base_url, api_key=api_key, **settings)
 
 
@@ -153,7 +156,7 @@ def local_get(url: str) -> "Response":
     """What a GET of an address on this machine answers; it never asks a proxy."""
     import httpx2
 
-    return httpx2.get(url, trust_env=False, timeout=60)
+    return httpx2.get(url, trust_env=False, timeout=WAIT)
 
 
 def _offered(client: "OpenAI") -> list[str]:
