@@ -30,6 +30,8 @@ NOTEBOOKS = sorted(
 PREPARE = """
 import helpers, matplotlib.font_manager
 from helpers.promptable import load_promptable
+from helpers.solar import load_cells
+load_cells()
 [helpers.load_router(name) for name in ("electrician", "crew")]
 load_promptable()
 """
