@@ -178,6 +178,7 @@ def _api(client: "OpenAI") -> str:
     """
     import openai
 
+    forbidden = False
     for path, api in (("/responses", "responses"), ("/chat/completions", "chat")):
         try:
             client.post(path, body={}, cast_to=object)
@@ -187,6 +188,12 @@ def _api(client: "OpenAI") -> str:
         except openai.APIStatusError as error:
             if error.status_code not in (403, 404, 405, 501):
                 return api
+            forbidden |= error.status_code == 403
+    if forbidden:
+        raise ConnectionProblem(
+            f"{client.base_url} forbids this key to call a model (403). Ask its owner "
+            "for a key that may use /responses or /chat/completions."
+        )
     raise ConnectionProblem(
         f"{client.base_url} has neither /responses nor /chat/completions. Most "
         "base URLs end with /v1: check OPENAI_BASE_URL."

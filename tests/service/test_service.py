@@ -801,6 +801,20 @@ def test_a_server_with_chat_completions_only(settings):
         assert hosted.connect().model == "an-alias"
 
 
+def test_a_key_that_may_call_no_model(settings):
+    app = FastAPI()
+
+    @app.api_route("/{path:path}", methods=["GET", "POST"])
+    def forbid(path: str):
+        return JSONResponse({"error": {"message": "missing scope"}}, 403)
+
+    server = uvicorn.Server(uvicorn.Config(app, log_level="critical"))
+    with Service(server, Registry(), None, AccessLog(None), _bind(0), "") as other:
+        settings(base_url=other.base_url, api_key="plant-1", model="small")
+        with pytest.raises(hosted.ConnectionProblem, match=r"forbids this key.*\(403\)"):
+            hosted.connect()
+
+
 @pytest.mark.parametrize(
     ("url", "proxy", "what"),
     [
