@@ -811,7 +811,7 @@ def test_a_key_that_may_call_no_model(settings):
     server = uvicorn.Server(uvicorn.Config(app, log_level="critical"))
     with Service(server, Registry(), None, AccessLog(None), _bind(0), "") as other:
         settings(base_url=other.base_url, api_key="plant-1", model="small")
-        with pytest.raises(hosted.ConnectionProblem, match=r"forbids this key.*\(403\)"):
+        with pytest.raises(hosted.ConnectionProblem, match=r"forbids this key"):
             hosted.connect()
 
 
