@@ -121,6 +121,80 @@ def test_what_it_cannot_do_is_a_400(client, router, text, form, code):
     assert caught.value.code == code
 
 
+class Word(BaseModel):
+    word: str
+    value: float
+
+
+@pytest.fixture(scope="module")
+def explained(service, router):
+    """The same network, now able to say why."""
+    whole = (router.probabilities, router.labels)
+    make = Classifier("crew-why", *whole, check=router.encode, explain=router.explain)
+    service.models.add(make)
+    return make.name
+
+
+@pytest.mark.parametrize("text", ["L/H lights u/s!", "two oil LEAKS on bucket", "???"])
+def test_a_form_asks_why_and_the_words_add_up(client, router, explained, text):
+    class Why(BaseModel):
+        crew: Literal[tuple(router.labels)]
+        confidence: float
+        base: float
+        why: list[Word]
+
+    got = said(client, explained, text, Why)
+    wanted, label = router.explain(text), router.labels.index(got.crew)
+    assert [one.word for one in got.why] == wanted.words
+    values = [one.value for one in got.why]
+    np.testing.assert_allclose(values, wanted.values[:, label], atol=1e-4)
+    assert abs(got.base + sum(values) - got.confidence) < 1e-3
+
+
+def test_chat_completions_can_ask_why_too(client, router, explained):
+    form = create_model(
+        "Why", crew=(Literal[tuple(router.labels)], ...), why=list[Word]
+    )
+    message = {"role": "user", "content": "lights u/s"}
+    answer = client.chat.completions.parse(
+        model=explained, messages=[message], response_format=form
+    )
+    assert [one.word for one in answer.choices[0].message.parsed.why] == [
+        "lights",
+        "us",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("model", "field"),
+    [
+        ("crew-lstm", {"why": {"type": "array", "items": {"$ref": "#/$defs/Word"}}}),
+        ("crew-lstm", {"base": {"type": "number"}}),
+        ("crew-why", {"why": {"type": "array", "items": {"type": "string"}}}),
+        ("crew-why", {"why": {"type": "array", "items": 5}}),
+        ("crew-why", {"why": {"type": "string"}}),
+        ("crew-why", {"base": {"type": "string"}}),
+        ("crew-why", {"because": {"type": "array"}}),
+    ],
+    ids=str,
+)
+def test_a_form_that_cannot_be_explained_is_a_400(client, explained, model, field):
+    words = {"word": {"type": "string"}, "value": {"type": "number"}}
+    defs = {"Word": {"type": "object", "properties": words}}
+    schema = {"type": "object", "properties": field, "$defs": defs}
+    shape = {"type": "json_schema", "name": "form", "schema": schema}
+    with pytest.raises(openai.BadRequestError, match="cannot fill the field") as caught:
+        client.responses.create(model=model, input="lights", text={"format": shape})
+    assert caught.value.code == "unsupported_schema"
+    assert ("named why" in caught.value.message) == (model == "crew-why")
+
+
+def test_a_label_field_may_be_called_why(client, router, explained):
+    form = create_model("Why", why=(Literal[tuple(router.labels)], ...))
+    for model in "crew-lstm", explained:
+        assert said(client, model, "two lights u/s", form).why == "electrical"
+
+
 def test_only_the_promptable_model_makes_embeddings(client, router):
     with pytest.raises(openai.BadRequestError, match="makes embeddings"):
         client.embeddings.create(model="crew-lstm", input="lights")

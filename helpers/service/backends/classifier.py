@@ -2,21 +2,26 @@
 
 It classifies the last user message. Without a schema it answers with a label. With a
 JSON schema it fills: a string whose enum holds its labels, a number named confidence,
-and a number named like a label (its probability). Below its minimum: "unsure".
+and a number named like a label (its probability). Below its minimum: "unsure". A model
+that can explain itself also fills a list named why: what each word adds to the number
+named confidence, from the number named base (see helpers.explain).
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from helpers.errors import InputError
+from helpers.explain import Explanation
 from helpers.router import load_router
 from helpers.service.backends.batching import Batcher, Predict
-from helpers.service.backends.schema import UNSURE, cannot_fill, fields_of
+from helpers.service.backends.schema import UNSURE, cannot_fill, fields_of, resolve
 from helpers.service.generation import Generation, Prompt, tokenize
 from helpers.service.http_errors import ServiceError, bad_request
+
+WORD = {"word", "value"}  # what an entry of the field why holds
 
 
 class Classifier:
@@ -31,6 +36,7 @@ class Classifier:
         check: Any = None,
         minimum: float = 0.5,
         batcher: Batcher | None = None,
+        explain: Callable[[str], Explanation] | None = None,
     ):
         """Serve predict under a name.
 
@@ -41,6 +47,7 @@ class Classifier:
             check: called with each text first; raises InputError for one it cannot use.
             minimum: smallest probability at which it gives a label.
             batcher: how texts are batched; by default up to 32 at once.
+            explain: what each word of a text adds, as Router.explain.
 
         """
         if not name or not 0 <= minimum <= 1:
@@ -48,6 +55,10 @@ class Classifier:
         self.name, self.labels, self.minimum = name, list(labels), minimum
         self.batcher = batcher or Batcher(predict)
         self._check = check
+        self._explainer = None
+        if explain:
+            one_by_one = {"size": 1, "queue": 64}  # 12 words take long
+            self._explainer = Batcher(lambda some: [*map(explain, some)], **one_by_one)
         self._enums = [sorted(self.labels), sorted([*self.labels, UNSURE])]
 
     async def answer(self, prompt: Prompt) -> Generation:
@@ -71,11 +82,20 @@ class Classifier:
             rounded = probabilities.round(4).tolist()
             values = dict(zip(self.labels, rounded, strict=True))
             values["confidence"] = max(rounded)
+            if not all(fields.get(name, True) for name in ("why", "base")):
+                values = await self._why(text, int(probabilities.argmax())) | values
             for name, enum in fields.items():
                 if enum:  # without "unsure" in it, always the best
                     values[name] = whole if whole in enum else best
             whole = json.dumps({name: values[name] for name in fields})
         return Generation.whole(whole, len(tokenize(text)), prompt)
+
+    async def _why(self, text: str, label: int) -> dict[str, Any]:
+        """The fields why and base, for one label; 503 if too many wait already."""
+        found = await self._explainer.submit(text)
+        each = zip(found.words, found.values[:, label].round(4).tolist(), strict=True)
+        why = [{"word": word, "value": value} for word, value in each]
+        return {"why": why, "base": round(float(found.base[label]), 4)}
 
     def _probabilities(self, row: Any) -> np.ndarray:
         """One for each label, (labels,); else the model has an error: 500."""
@@ -86,6 +106,16 @@ class Classifier:
             raise ServiceError(500, message, "model_error", kind="server_error")
         return found
 
+    def _number(self, name: str, what: dict[str, Any]) -> bool:
+        known = ["confidence", *self.labels] + ["base"] * bool(self._explainer)
+        return what.get("type") == "number" and name in known
+
+    def _why_field(self, name: str, what: Any, schema: dict[str, Any]) -> bool:
+        """Whether a field is the list why, of objects with word and value."""
+        inside = resolve(what.get("items"), schema).get("properties")
+        is_list = isinstance(inside, dict) and inside.keys() == WORD
+        return bool(self._explainer) and name == "why" and is_list
+
     def _fields(self, schema: dict[str, Any]) -> dict[str, list[str] | None]:
         """Each field's enum, or None for a number."""
         fields: dict[str, list[str] | None] = {}
@@ -94,11 +124,14 @@ class Classifier:
             few = isinstance(allowed, list) and len(allowed) <= len(self.labels) + 1
             if few and sorted(map(str, allowed)) in self._enums:
                 fields[name] = allowed
-            elif what.get("type") == "number" and name in ("confidence", *self.labels):
+            elif self._number(name, what) or self._why_field(name, what, schema):
                 fields[name] = None
             else:
                 can = f"a string whose enum holds {self.labels} (and maybe {UNSURE!r})"
                 can += ", a number named confidence, and numbers named like its labels"
+                if self._explainer:
+                    can += ", a list named why of objects with word and value"
+                    can += ", and a number named base"
                 raise cannot_fill(self.name, name, can)
         return fields
 
@@ -112,5 +145,9 @@ def classifier_of(router: str) -> Classifier:
     """
     loaded = load_router(router)
     return Classifier(
-        f"{router}-lstm", loaded.probabilities, loaded.labels, check=loaded.encode
+        f"{router}-lstm",
+        loaded.probabilities,
+        loaded.labels,
+        check=loaded.encode,
+        explain=loaded.explain,
     )

@@ -23,10 +23,10 @@ def fields_of(schema: dict[str, Any]) -> dict[str, dict[str, Any]]:
             f"limit is {MAX_FIELDS}.",
             "unsupported_schema",
         )
-    return {name: _resolve(what, schema) for name, what in properties.items()}
+    return {name: resolve(what, schema) for name, what in properties.items()}
 
 
-def _resolve(what: Any, schema: dict[str, Any]) -> dict[str, Any]:
+def resolve(what: Any, schema: dict[str, Any]) -> dict[str, Any]:
     """Follow one "$ref" into "$defs", as pydantic writes it for an Enum class."""
     reference = what.get("$ref") if isinstance(what, dict) else None
     if isinstance(reference, str):
