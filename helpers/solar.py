@@ -66,3 +66,31 @@ def load_cells() -> tuple[np.ndarray, pd.DataFrame]:
     cells = np.load(fetch(CELLS))
     table = pd.DataFrame({name: cells[name] for name in ("probability", "type")})
     return cells["image"], table
+
+
+def inspection_cells() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """What the inspector of chapter 07 sees: the 1,074 mono-crystalline cells.
+
+    A value is 2 x (brightness / mean of the cell - 1), clipped: -1 is half the mean or
+    darker, 0 the mean, 1 one and a half times the mean or brighter.
+
+    The numbers of the modules are not published, so 60 cells in a row stand in for one:
+    all cells of such a block are in the same part. Even blocks are there to learn from,
+    of the odd ones every second is there to choose on, the others to test.
+
+    Returns:
+        Images, float64 [1074, 30, 30, 1]; 1 for a defect that people gave a probability
+        above one half, else 0, int64 [1074]; and "learn", "valid" or "test", [1074].
+
+    Raises:
+        DataError: as for load_cells.
+
+    """
+    images, table = load_cells()
+    mono = (table["type"] == "mono").to_numpy()
+    pixels = images[mono].reshape(-1, 30, 2, 30, 2).mean((2, 4))
+    relative = pixels / pixels.mean((1, 2), keepdims=True) - 1
+    defect = (table["probability"][mono] > 0.5).to_numpy(np.int64)
+    block = np.flatnonzero(mono) // 60
+    part = np.array(["learn", "valid", "learn", "test"])[block % 4]
+    return np.clip(2 * relative, -1, 1)[..., None], defect, part
