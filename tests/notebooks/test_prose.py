@@ -13,6 +13,11 @@ KNOWN: dict[str, dict[str, str]] = {
         "0.46": "Stewart, Hodkiewicz and Li 2023, GPT-3.5 as it came",
         "2309.08181": "arXiv number of that paper",
     },
+    "08_explainability": {
+        "86": "Article 86 of the AI Act, Regulation (EU) 2024/1689",
+        "15": "Article 15 of the GDPR, Regulation (EU) 2016/679",
+        "22": "Article 22 of the GDPR",
+    },
 }
 NUMBER = re.compile(
     r"(?<![\w.])(?:\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?|\.\d+)(?!\w)"
