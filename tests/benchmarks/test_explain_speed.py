@@ -31,10 +31,9 @@ def test_eight_words_against_the_same_subsets_through_predict(router):
     rows = Vocabulary(router.card["words"]).encode(texts, LENGTH)
     rows[0, 0] = 1  # no word is read as one unknown word
 
-    def predict():
-        """One subset a call, as a reader of the Keras guide would do it."""
-        answers = [network.predict(row[None], verbose=0)[0] for row in rows]
-        return weights @ np.array(answers, float)
+    def predict_some():
+        """One subset a call, for 8 of the 256: all of them take half a minute."""
+        return [network.predict(row[None], verbose=0)[0] for row in rows[::32]]
 
     def predict_at_once():
         return weights @ network.predict(rows, verbose=0).astype(float)
@@ -42,13 +41,13 @@ def test_eight_words_against_the_same_subsets_through_predict(router):
     def fast():
         return router.explain(NOTE).values
 
-    for slow in predict, predict_at_once:
-        np.testing.assert_allclose(slow(), fast(), atol=1e-5)
+    np.testing.assert_allclose(predict_at_once(), fast(), atol=1e-5)
     seconds = min(median_seconds(fast, 50) for _ in range(5))
     print(f"\neight words: {seconds * 1e3:.2f} ms, the best of five medians")
     batched, *_ = ratio((predict_at_once, 1), (fast, 30), rounds=9)
     print(f"all subsets in one model.predict: {batched:.0f} times as long")
-    times, low, high = ratio((predict, 1), (fast, 30), rounds=3)
+    found = ratio((predict_some, 1), (fast, 30), rounds=5)
+    times, low, high = (32 * value for value in found)
     print(f"one model.predict a subset: {times:,.0f} times ({low:,.0f} to {high:,.0f})")
     assert times >= 50
 
