@@ -18,6 +18,7 @@ from helpers.promptable import NAME
 from helpers.service import Service, key_files, start
 from helpers.service.access_log import PREFIX
 from helpers.service.backends.classifier import classifier_of
+from helpers.service.tls import Tls
 
 ZOMBIE = psutil.STATUS_ZOMBIE
 STOP_SECONDS = 10.0  # for what is in flight; 7 s more at most until it has ended
@@ -39,6 +40,12 @@ def parser() -> argparse.ArgumentParser:
     add("--parent", type=int, metavar="PID", help="end when this process is gone")
     help_ = "how long /ready says no before it stops, for a load balancer to see it"
     add("--drain", type=float, default=0.0, metavar="SECONDS", help=help_)
+    help_ = "HTTPS with this certificate and its private key (PEM)"
+    add("--tls", type=Path, nargs=2, metavar=("CERTIFICATE", "KEY"), help=help_)
+    help_ = "let in only clients with a certificate of this authority (PEM)"
+    add("--clients", type=Path, metavar="AUTHORITY", help=help_)
+    help_ = "/metrics needs a key whose role may read it (see service/roles.py)"
+    add("--private-metrics", action="store_true", help=help_)
     add("--faults", action="store_true", help="allow teaching faults")
     return parser
 
@@ -96,7 +103,11 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         keys, key = key_files.load_keys(folder / key_files.NAME, owner, *limits)
         more = [classifier_of(name) for name in options.router]
-        own = {"keys": keys, "key": key, "log_folder": folder}
+        keys.private_metrics = options.private_metrics
+        tls = Tls(*options.tls, options.clients) if options.tls else None
+        if options.clients and not tls:
+            raise CourseError("--clients needs --tls CERTIFICATE KEY.")
+        own = {"keys": keys, "key": key, "log_folder": folder, "tls": tls}
         with start(options.port, **own, more=more, faults=options.faults) as service:
             for name in options.router:
                 service.models.set_alias(name, f"{name}-lstm")
