@@ -19,16 +19,14 @@ PREFIX = "service_access-"
 
 def digest(line: str) -> str:
     """SHA-256 of a line without its end."""
-    return hashlib.sha256(line.encode("utf-8")).hexdigest()
+    return hashlib.sha256(line.encode()).hexdigest()
 
 
 def check(folder: Path, end: str = "") -> list[str]:
     """Where the chain of the files in a folder is broken; empty if it is whole.
 
-    Args:
-        folder: with the files; the oldest one may continue one that was deleted.
-        end: AccessLog.end, as it was noted elsewhere; "" if it was not.
-
+    The oldest file may continue one that was deleted. end is AccessLog.end, as it was
+    noted elsewhere; "" if it was not.
     """
     problems: list[str] = []
     previous: str | None = None

@@ -37,11 +37,12 @@ def read_roles(path: Path) -> list[Entry]:
     try:
         return ENTRIES.validate_json(path.read_bytes()) if path.exists() else []
     except (OSError, ValueError) as error:
-        raise CourseError(f"{path} cannot be read ({error}). Mend it.") from error
+        reason = ": ".join(str(error).splitlines()[1:3]) or error
+        raise CourseError(f"{path} cannot be read ({reason}). Mend it.") from error
 
 
 def save_roles(path: Path, keys: Keys) -> None:
-    """Write all these keys with their roles, readable for their owner only."""
+    """Write all these keys with their roles; readable for their owner only."""
     rows = [
         {"owner": key.owner, "digest": d, "role": key.role} for d, key in keys.all()
     ]

@@ -87,7 +87,7 @@ class Registry:
             raise ServiceError(
                 404,
                 f"The model {name!r:.80} does not exist here. There is: "
-                f"{', '.join(names) or 'none for this key'}. Set OPENAI_MODEL to one of them.",
+                f"{', '.join(names) or 'none'}. Set OPENAI_MODEL to one of them.",
                 "model_not_found",
                 "model",
             )
