@@ -4,12 +4,15 @@ Certificates come from the plant's authority; chapter 09 makes one that vouches 
 itself.
 """
 
+import asyncio.constants
 import ssl
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
 from helpers.errors import CourseError
+
+HANDSHAKE = 10.0  # seconds for it; uvicorn would wait for a minute
 
 
 class Tls(NamedTuple):
@@ -29,6 +32,7 @@ def server_side(tls: Tls) -> ssl.SSLContext:
     """
     from cryptography import x509
 
+    asyncio.constants.SSL_HANDSHAKE_TIMEOUT = HANDSHAKE  # of this process
     try:
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         context.load_cert_chain(tls.certificate, tls.key, password=lambda: b"")
