@@ -3,6 +3,7 @@
 import argparse
 import contextlib
 import gc
+import logging
 import os
 import signal
 import sys
@@ -80,6 +81,8 @@ def serve(service: Service, drain: float, parent: int | None) -> bool:
     stopped = threading.Event()
     for name in (signal.SIGINT, signal.SIGTERM):
         signal.signal(name, lambda *_: stopped.set())
+    # Who leaves without a goodbye is no news; with TLS asyncio would warn of it.
+    logging.getLogger("asyncio").setLevel(logging.ERROR)
     gc.collect()
     gc.freeze()  # else the libraries are searched for garbage: pauses of 100 ms
     with contextlib.suppress(psutil.NoSuchProcess):  # the parent is gone: stop as well

@@ -28,12 +28,7 @@ ENTRIES = TypeAdapter(list[Entry])
 
 
 def read_roles(path: Path) -> list[Entry]:
-    """The keys with roles in a file; none if there is no file.
-
-    Raises:
-        CourseError: it is damaged. It lets nobody in then, rather than anybody.
-
-    """
+    """The keys with roles in a file; a damaged one is a CourseError: nobody gets in."""
     try:
         return ENTRIES.validate_json(path.read_bytes()) if path.exists() else []
     except (OSError, ValueError) as error:

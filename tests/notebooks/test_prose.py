@@ -13,6 +13,11 @@ KNOWN: dict[str, dict[str, str]] = {
         "0.46": "Stewart, Hodkiewicz and Li 2023, GPT-3.5 as it came",
         "2309.08181": "arXiv number of that paper",
     },
+    "09_privacy_security": {
+        "256": "SHA-256",
+        "62443": "IEC 62443, the number of the standard",
+        "2025": "year of an edition of the OWASP Top 10",
+    },
 }
 NUMBER = re.compile(
     r"(?<![\w.])(?:\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?|\.\d+)(?!\w)"

@@ -126,7 +126,7 @@ def test_helpers_stay_small():
         room = path.relative_to(ROOT / "helpers").parts[0]
         lines[room if room in lines else "rest"] += count
     print(f"lines of helpers/: {lines}")
-    assert lines["rest"] <= 2150 and lines["gpt"] <= 700 and lines["service"] <= 2900
+    assert lines["rest"] <= 2300 and lines["gpt"] <= 700 and lines["service"] <= 2900
 
 
 @pytest.mark.parametrize("path", CHAPTERS, ids=name)
