@@ -12,6 +12,8 @@ from helpers.errors import CourseError
 from helpers.promptable import NAME
 
 if TYPE_CHECKING:
+    import ssl
+
     from httpx2 import Response
     from openai import AsyncOpenAI, OpenAI
 
@@ -127,18 +129,21 @@ def _clients(base_url: str, key: str) -> "tuple[OpenAI, AsyncOpenAI]":
 WAIT = 600  # seconds: a busy machine may need more than the usual 5 to connect
 
 
-def local_client(base_url: str, api_key: str, **options: Any) -> "OpenAI":
+def local_client(
+    base_url: str, api_key: str, verify: "ssl.SSLContext | bool" = True, **options: Any
+) -> "OpenAI":
     """An openai client of a server on this machine; it never asks a proxy.
 
     Args:
         base_url: ends with /v1.
         api_key: its key.
+        verify: whose certificates are trusted; see helpers.service.tls.client_side.
         options: of openai.OpenAI, such as max_retries, timeout, default_headers.
 
     """
     import openai
 
-    direct = openai.DefaultHttpxClient(trust_env=False)
+    direct = openai.DefaultHttpxClient(trust_env=False, verify=verify)
     settings = {"http_client": direct, "timeout": WAIT} | options
     return openai.OpenAI(base_url=base_url, api_key=api_key, **settings)
 

@@ -18,6 +18,7 @@ from helpers.data import STATE, locked
 from helpers.errors import InputError, ModelError
 from helpers.explain import Explanation, explain
 from helpers.prepare import LENGTH, check_text, normalise
+from helpers.secure import verify_model
 from helpers.tables import CREWS
 
 MODELS = STATE / "models"
@@ -41,12 +42,14 @@ class Decision(NamedTuple):
 def _read(folder: Path, tries: int = 3) -> tuple[dict, bytes]:
     """The card and the network of one training; another process may replace them."""
     try:
-        card = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+        content = (folder / "model.json").read_bytes()
+        card = json.loads(content)
         network = (folder / "network.onnx").read_bytes()
         if hashlib.sha256(network).hexdigest() != card["network_sha256"]:
             raise ValueError("network.onnx does not belong to model.json")
+        verify_model(folder, content)  # the very bytes that are used
         return card, network
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, ModelError):
         if tries == 1:
             raise
         time.sleep(0.2)
@@ -63,7 +66,8 @@ class Router:
         """Load a saved model.
 
         Raises:
-            ModelError: a file is missing, damaged, or from another training.
+            ModelError: a file is missing, damaged, from another training, or not
+                signed by the plant (see helpers.secure).
 
         """
         import onnxruntime  # only where a model is used

@@ -7,6 +7,7 @@ cannot do gets an error that says so.
 
 import atexit
 import socket
+import ssl
 import sys
 import threading
 import time
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from openai import OpenAI
 
     from helpers.service.backends.registry import ServedModel
+    from helpers.service.tls import Tls
 
 HOST = "127.0.0.1"
 
@@ -31,10 +33,11 @@ class Running(AbstractContextManager):
 
     base_url: str
     key: str
+    verify: ssl.SSLContext | bool = True  # what client() trusts, where TLS is on
 
     def client(self, **options: Any) -> "OpenAI":
         """An openai client of this service, with its key; options are the client's."""
-        return local_client(self.base_url, self.key, **options)
+        return local_client(self.base_url, self.key, self.verify, **options)
 
     def __exit__(self, *_: object) -> None:
         """Stop."""
@@ -50,7 +53,8 @@ class Service(Running):
         self.models, self.keys = models, keys
         self.key = key
         self.port: int = sock.getsockname()[1]
-        self.base_url = f"http://{HOST}:{self.port}/v1"
+        scheme = "https" if server.config.is_ssl else "http"
+        self.base_url = f"{scheme}://{HOST}:{self.port}/v1"
         self._thread = threading.Thread(
             target=server.run, kwargs={"sockets": [sock]}, daemon=True, name="service"
         )
@@ -109,6 +113,7 @@ def start(
     log_folder: Path | None = None,
     answer_seconds: float = 60.0,
     more: Sequence["ServedModel"] = (),
+    tls: "Tls | None" = None,
 ) -> Service:
     """Start the service in a thread and wait until it answers.
 
@@ -122,9 +127,11 @@ def start(
         log_folder: where the access log goes; by default it is kept in memory.
         answer_seconds: after which a request gets error 504 instead of an answer.
         more: models to offer from the beginning, besides the course's own.
+        tls: files for HTTPS; a client must trust them (see Running.verify).
 
     Raises:
-        CourseError: the port is in use, or the service does not start.
+        CourseError: the port is in use, a file of tls cannot be used, or the service
+            does not start.
 
     """
     import uvicorn
@@ -139,7 +146,9 @@ def start(
     from helpers.service.connection import KEEP_ALIVE, Connection
     from helpers.service.keys import Keys
     from helpers.service.metrics import Metrics
+    from helpers.service.tls import server_side
 
+    context = server_side(tls) if tls else None
     _allow_files()
     sock = _bind(port)
     try:
@@ -162,6 +171,7 @@ def start(
         log_level="critical",
         access_log=False,  # there is one of our own
         timeout_keep_alive=KEEP_ALIVE,
+        ssl_context_factory=(lambda *_: context) if context else None,
     )
     service = Service(uvicorn.Server(config), models, keys, log, sock, key)
     patience = time.monotonic() + 60

@@ -3,6 +3,7 @@
 import argparse
 import contextlib
 import gc
+import logging
 import os
 import signal
 import sys
@@ -18,6 +19,7 @@ from helpers.promptable import NAME
 from helpers.service import Service, key_files, start
 from helpers.service.access_log import PREFIX
 from helpers.service.backends.classifier import classifier_of
+from helpers.service.tls import Tls
 
 ZOMBIE = psutil.STATUS_ZOMBIE
 STOP_SECONDS = 10.0  # for what is in flight; 7 s more at most until it has ended
@@ -39,6 +41,12 @@ def parser() -> argparse.ArgumentParser:
     add("--parent", type=int, metavar="PID", help="end when this process is gone")
     help_ = "how long /ready says no before it stops, for a load balancer to see it"
     add("--drain", type=float, default=0.0, metavar="SECONDS", help=help_)
+    help_ = "HTTPS with this certificate and its private key (PEM)"
+    add("--tls", type=Path, nargs=2, metavar=("CERTIFICATE", "KEY"), help=help_)
+    help_ = "let in only clients with a certificate of this authority (PEM)"
+    add("--clients", type=Path, metavar="AUTHORITY", help=help_)
+    help_ = "/metrics needs a key whose role may read it (see service/roles.py)"
+    add("--private-metrics", action="store_true", help=help_)
     add("--faults", action="store_true", help="allow teaching faults")
     return parser
 
@@ -73,6 +81,8 @@ def serve(service: Service, drain: float, parent: int | None) -> bool:
     stopped = threading.Event()
     for name in (signal.SIGINT, signal.SIGTERM):
         signal.signal(name, lambda *_: stopped.set())
+    # Who leaves without a goodbye is no news; with TLS asyncio would warn of it.
+    logging.getLogger("asyncio").setLevel(logging.ERROR)
     gc.collect()
     gc.freeze()  # else the libraries are searched for garbage: pauses of 100 ms
     with contextlib.suppress(psutil.NoSuchProcess):  # the parent is gone: stop as well
@@ -96,7 +106,11 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         keys, key = key_files.load_keys(folder / key_files.NAME, owner, *limits)
         more = [classifier_of(name) for name in options.router]
-        own = {"keys": keys, "key": key, "log_folder": folder}
+        keys.private_metrics = options.private_metrics
+        tls = Tls(*options.tls, options.clients) if options.tls else None
+        if options.clients and not tls:
+            raise CourseError("--clients needs --tls CERTIFICATE KEY.")
+        own = {"keys": keys, "key": key, "log_folder": folder, "tls": tls}
         with start(options.port, **own, more=more, faults=options.faults) as service:
             for name in options.router:
                 service.models.set_alias(name, f"{name}-lstm")

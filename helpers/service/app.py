@@ -74,7 +74,8 @@ def _add_models(app: FastAPI, models: Registry, teaching: bool) -> None:
 
     async def begin(request: Request, name: str) -> str:
         """Check the model's name; let its fault happen, or return it."""
-        request.state.served = models.find(name)
+        role = request.state.api_key.role
+        request.state.served = models.find(name, role.models)
         request.state.model = request.state.served.name  # not the alias
         fault = faults.requested(request.headers, request.state.api_key.fault, teaching)
         await faults.before(fault)
@@ -111,8 +112,9 @@ def _add_models(app: FastAPI, models: Registry, teaching: bool) -> None:
             return await run_in_threadpool(_embed, body, request)
 
     @app.get("/v1/models")
-    async def list_models() -> dict[str, Any]:
-        data = [responses.model_card(name, created) for name in models.names]
+    async def list_models(request: Request) -> dict[str, Any]:
+        names = models.allowed(request.state.api_key.role.models)
+        data = [responses.model_card(name, created) for name in names]
         return {"object": "list", "data": data}
 
     @app.get("/v1/models/{name}")

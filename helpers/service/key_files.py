@@ -6,10 +6,42 @@ import re
 import tempfile
 from pathlib import Path
 
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+
 from helpers.errors import CourseError
-from helpers.service.keys import Keys
+from helpers.service.keys import Keys, Role
 
 NAME = "service_keys.json"
+ROLES = "service_roles.json"  # keys that may not do everything; see Role
+
+
+class Entry(BaseModel):
+    """One key of the file ROLES."""
+
+    model_config = ConfigDict(extra="forbid")
+    owner: str = Field(min_length=1)
+    digest: str = Field(pattern="^[0-9a-f]{64}$")
+    role: Role
+
+
+ENTRIES = TypeAdapter(list[Entry])
+
+
+def read_roles(path: Path) -> list[Entry]:
+    """The keys with roles in a file; a damaged one is a CourseError: nobody gets in."""
+    try:
+        return ENTRIES.validate_json(path.read_bytes()) if path.exists() else []
+    except (OSError, ValueError) as error:
+        reason = ": ".join(str(error).splitlines()[1:3]) or error
+        raise CourseError(f"{path} cannot be read ({reason}). Mend it.") from error
+
+
+def save_roles(path: Path, keys: Keys) -> None:
+    """Write all these keys with their roles; readable for their owner only."""
+    rows = [
+        {"owner": key.owner, "digest": d, "role": key.role} for d, key in keys.all()
+    ]
+    _write(path, ENTRIES.dump_json(ENTRIES.validate_python(rows), indent=1).decode())
 
 
 def read_digests(path: Path) -> dict[str, str]:
@@ -31,7 +63,7 @@ def read_digests(path: Path) -> dict[str, str]:
 
 
 def load_keys(path: Path, owner: str, per_minute: int, burst: int) -> tuple[Keys, str]:
-    """The keys of a file, and a new one for an owner who has none.
+    """The keys of a file and of the roles beside it, and one for an owner without.
 
     Returns:
         The keys, and the new key ("" if there was one already). It is not saved.
@@ -40,7 +72,9 @@ def load_keys(path: Path, owner: str, per_minute: int, burst: int) -> tuple[Keys
     keys, saved = Keys(per_minute, burst), read_digests(path)
     for name, digest in saved.items():
         keys.add(name, digest)
-    return keys, "" if owner in saved else keys.new(owner)
+    for entry in read_roles(path.with_name(ROLES)):
+        keys.add(entry.owner, entry.digest, entry.role)
+    return keys, "" if keys.of(owner) else keys.new(owner)
 
 
 def save_key(path: Path, owner: str, key: str) -> None:
@@ -55,9 +89,14 @@ def save_key(path: Path, owner: str, key: str) -> None:
         raise CourseError(
             f"{path} holds another key of {owner}. Give that key, or another folder."
         )
+    _write(path, json.dumps(saved | {owner: digest}))
+
+
+def _write(path: Path, content: str) -> None:
+    """Write a file that only its owner can read; all of it or nothing."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False) as file:
-        json.dump(saved | {owner: digest}, file)  # readable for its owner only
+        file.write(content)
     os.replace(file.name, path)
 
 

@@ -1,11 +1,33 @@
-"""Who may call, and how often: hashed keys and token buckets."""
+"""Who may call what, how often and until when: hashed keys with roles and buckets."""
 
 import hashlib
 import secrets
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, PositiveFloat, PositiveInt
 
 from helpers.errors import InputError
+
+
+class Role(BaseModel):
+    """What a key may do; without limits of its own, call every model, for ever."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    models: tuple[str, ...] | None = None  # names and aliases; None: all there are
+    per_minute: PositiveFloat | None = None  # requests; None: as other keys
+    burst: PositiveInt | None = None
+    metrics: bool = False  # read /metrics, where that needs a key
+    until: AwareDatetime | None = None
+
+    @property
+    def ended(self) -> bool:
+        """Whether its time is over."""
+        return self.until is not None and datetime.now(UTC) >= self.until
+
+
+FULL = Role()
 
 
 @dataclass
@@ -34,11 +56,12 @@ class Bucket:
 
 @dataclass
 class ApiKey:
-    """Who holds a key, a production line for example, its limit and teaching fault."""
+    """Who holds a key, a line for example, its limit, teaching fault and role."""
 
     owner: str
     bucket: Bucket
     fault: str | None = None
+    role: Role = FULL
 
 
 class Keys:
@@ -48,11 +71,15 @@ class Keys:
     person chose would need a slow one.
     """
 
-    def __init__(self, per_minute: int, burst: int):
-        """Allow each key `per_minute` requests on average and `burst` at once."""
+    def __init__(self, per_minute: int, burst: int, private_metrics: bool = False):
+        """Allow each key `per_minute` requests on average and `burst` at once.
+
+        private_metrics: /metrics needs a key, with a role that may read it.
+        """
         if per_minute < 1 or burst < 1:
             raise InputError(f"{per_minute=} and {burst=} must be at least 1.")
         self.per_minute, self.burst = per_minute, burst
+        self.private_metrics = private_metrics
         self._by_digest: dict[str, ApiKey] = {}
 
     @staticmethod
@@ -60,18 +87,41 @@ class Keys:
         """SHA-256 of a key, as 64 hexadecimal digits."""
         return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
 
-    def new(self, owner: str) -> str:
+    def new(self, owner: str, role: Role = FULL) -> str:
         """Make a key for an owner and return it; it cannot be read again later."""
         key = f"plant-{secrets.token_urlsafe(32)}"
-        self.add(owner, self.digest(key))
+        self.add(owner, self.digest(key), role)
         return key
 
-    def add(self, owner: str, digest: str) -> None:
+    def rotate(self, owner: str, overlap: float) -> str:
+        """A second key with the same role and limit; the first ends in `overlap` s.
+
+        At most two are valid: one that was to end already ends at once.
+
+        Raises:
+            InputError: the owner has no valid key, or overlap is below 0.
+
+        """
+        valid = [key for key in self.of(owner) if not key.role.ended]
+        if not valid or not overlap >= 0:
+            raise InputError(f"{owner!r} has no valid key, or {overlap=} is below 0.")
+        old, table = valid[-1], self._by_digest
+        kept = {d: key for d, key in table.items() if key.owner != owner or key is old}
+        second = f"plant-{secrets.token_urlsafe(32)}"
+        kept[self.digest(second)] = replace(old)  # with the same bucket
+        end = datetime.now(UTC) + timedelta(seconds=overlap)
+        end = min(end, old.role.until or end)
+        old.role = old.role.model_copy(update={"until": end})
+        self._by_digest = kept
+        return second
+
+    def add(self, owner: str, digest: str, role: Role = FULL) -> None:
         """Let an owner in whose key has this digest."""
         if owner in ("", "-"):
             raise InputError(f"The owner of a key needs a name, not {owner!r}.")
-        bucket = Bucket(self.burst, self.per_minute / 60)
-        self._by_digest[digest] = ApiKey(owner, bucket)
+        per_minute = role.per_minute or self.per_minute
+        bucket = Bucket(role.burst or self.burst, per_minute / 60)
+        self._by_digest[digest] = ApiKey(owner, bucket, role=role)
 
     def revoke(self, owner: str) -> None:
         """Take an owner's keys away; the next request with one gets a 401."""
@@ -84,6 +134,10 @@ class Keys:
         if scheme.lower() != "bearer":
             return None
         return self._by_digest.get(self.digest(key.strip()))
+
+    def all(self) -> list[tuple[str, ApiKey]]:
+        """Digest and holder of every key."""
+        return list(self._by_digest.items())
 
     def of(self, owner: str) -> list[ApiKey]:
         """All keys of an owner."""

@@ -62,11 +62,15 @@ class Middleware:
         try:
             # Outside /v1 neither a key nor a body is needed.
             v1 = scope["path"].startswith("/v1")
+            private = self.keys.private_metrics and scope["path"] == "/metrics"
             if v1 and self._inside > MAX_INSIDE:
                 raise overloaded(f"{MAX_INSIDE} requests are being worked on.")
-            if v1:
+            if v1 or private:
                 state["api_key"] = api_key = self._api_key(scope)
                 extra |= _limit(api_key)
+            if private and not api_key.role.metrics:
+                message = f"The role of {api_key.owner} may not read /metrics."
+                raise ServiceError(403, message, "not_allowed")
             state["body"] = body = await _body(scope, receive) if v1 else b""
             turn = self._turn if len(body) > LONG else contextlib.nullcontext()
             async with asyncio.timeout(self.answer_seconds), turn:
@@ -88,12 +92,16 @@ class Middleware:
         """Whose request it is.
 
         Raises:
-            ServiceError: 401, without a key that is known.
+            ServiceError: 401, without a key that is known and valid.
 
         """
         sent = Headers(scope=scope).get("authorization", "")
         if api_key := self.keys.find(sent):
-            return api_key
+            if not api_key.role.ended:
+                return api_key
+            ended = f"{api_key.role.until:%Y-%m-%d %H:%M} UTC"
+            message = f"This key of {api_key.owner} ended on {ended}. Get a new one."
+            raise ServiceError(401, message, "api_key_expired")
         message = "This API key is not known" if sent else "No API key was sent"
         message += ". Send it as 'Authorization: Bearer <key>' (OPENAI_API_KEY)."
         raise ServiceError(401, message, "invalid_api_key")
@@ -137,7 +145,7 @@ def _limit(api_key: ApiKey) -> dict[str, str]:
         "x-ratelimit-remaining-requests": f"{int(bucket.level)}",
     }
     if wait:
-        per_minute = f"{bucket.per_second * 60:.0f}"
+        per_minute = f"{bucket.per_second * 60:.6g}"
         raise ServiceError(
             429,
             f"{api_key.owner} sent more than {per_minute} requests a minute. "

@@ -18,7 +18,7 @@ from helpers.service import Running, key_files
 # Interrupting a cell must not reach the service. Only Windows has this flag; elsewhere
 # a session of its own does it.
 NEW_GROUP = getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)
-_ADDRESS = re.compile(r"http://\S+/v1")
+_ADDRESS = re.compile(r"https?://\S+/v1")
 
 
 class ServiceProcess(Running):

@@ -1,11 +1,13 @@
 """Self-checks of exercises, and the reader's progress."""
 
+import hashlib
 import json
 import math
 import os
 import re
 import subprocess
 import sys
+from collections import Counter
 from functools import cache
 from itertools import combinations, permutations
 
@@ -377,7 +379,64 @@ WRONG = {
         ),
         (lambda p, text, named: account(p, text, named) or 0.0, "the answer is None"),
     ],
+    "09.1": [
+        (lambda rows: max(Counter(rows).values(), default=0), "the answer is 2"),
+        (lambda rows: min(Counter(rows).values()), "ValueError"),
+        (lambda rows: len(set(rows)), "the answer is 3"),
+        (
+            lambda rows: min(Counter(map(frozenset, rows)).values(), default=0),
+            "the answer is 1; yours is 3",
+        ),
+    ],
+    "09.2": [
+        (lambda lines: broken(lines) - 1, "the answer is 0"),
+        (lambda lines: broken(lines) if lines else None, "is a return missing"),
+        (lambda lines: broken(lines[1:]), "four lines that fit"),
+        (lambda lines: broken(lines) if len(lines) != 3 else 0, "without its second"),
+        (
+            lambda lines: broken([(lines[0][0], ""), *lines[1:]]) if lines else 0,
+            "a first line whose previous is not empty",
+        ),
+    ],
+    "09.3": [
+        (lambda g, clip: g.sum(axis=0), "one long and one short row"),
+        (
+            lambda g, clip: g.sum(0) * min(1, clip / np.linalg.norm(g.sum(0))),
+            "one long and one short row",
+        ),
+        (
+            lambda g, clip: (g / np.linalg.norm(g, axis=1)[:, None] * clip).sum(0),
+            "one long and one short row",
+        ),
+        (lambda g, clip: np.clip(g, -clip, clip).sum(0), "one long and one short row"),
+        (lambda g, clip: g, "yours has shape (2, 2)"),
+    ],
+    "09.4": [
+        (lambda q, burst, per_day, keys: q / per_day / keys, "the answer is 24.0"),
+        (
+            lambda q, burst, per_day, keys: (q - keys * burst) / keys / per_day,
+            "30 queries, burst 40, 40 a day, 1 keys the answer is 0.0",
+        ),
+        (
+            lambda q, burst, per_day, keys: max(0, q - burst) / keys / per_day,
+            "4 keys the answer is 5.25",
+        ),
+        (
+            lambda q, burst, per_day, keys: float(max(0, q - keys * burst) // per_day),
+            "yours is",
+        ),
+    ],
 }
+
+
+def broken(lines):
+    """The number of the first line that does not continue the one before it."""
+    expected = ""
+    for number, (text, previous) in enumerate(lines, start=1):
+        if previous != expected:
+            return number
+        expected = hashlib.sha256((text + previous).encode()).hexdigest()
+    return 0
 
 
 def bucket(size, per_second, top=None, fee=0):

@@ -18,6 +18,11 @@ KNOWN: dict[str, dict[str, str]] = {
         "15": "Article 15 of the GDPR, Regulation (EU) 2016/679",
         "22": "Article 22 of the GDPR",
     },
+    "09_privacy_security": {
+        "256": "SHA-256",
+        "62443": "IEC 62443, the number of the standard",
+        "2025": "year of an edition of the OWASP Top 10",
+    },
 }
 NUMBER = re.compile(
     r"(?<![\w.])(?:\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?|\.\d+)(?!\w)"

@@ -381,7 +381,7 @@ def test_nothing_of_an_order_or_key_is_kept(
     ]
     assert set(entries[0]) == {
         *fields,
-        *("time", "request_id", "tokens_read", "milliseconds"),
+        *("time", "request_id", "tokens_read", "milliseconds", "previous"),
     }
 
 

@@ -1,10 +1,10 @@
-"""A hostile run: python tests/stress/hostile.py [--requests 10000] [--seed 0]
+"""A hostile run: python tests/stress/hostile.py [--requests 10000] [--seed 0] [--tls]
 
 Starts the service and sends it thousands of broken, wrong, huge, odd, slow and
 abandoned requests. It must answer each complete one, an error in OpenAI's shape but
 never a 5xx (other than 503, when it has too much to do); write down neither order texts
 nor keys; keep neither memory nor connections; and serve an ordinary client correctly
-afterwards.
+afterwards. With --tls, all this through TLS, with roles, and attacks on both.
 """
 
 import argparse
@@ -14,22 +14,30 @@ import io
 import json
 import random
 import socket
+import ssl
 import struct
 import sys
+import tempfile
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import psutil
+from certificates import new_certificate
 from service_process import service_process, written
 
 from helpers import load_router
 from helpers.gpt import FIELDS
 from helpers.gpt import NAME as GPT
 from helpers.promptable import NAME
+from helpers.service import tls
+from helpers.service.access_log import check
 from helpers.service.fields import IGNORED, NEUTRAL
+from helpers.service.keys import Keys, Role
 from helpers.service.process import ServiceProcess
 from helpers.service.requests import (
     ChatRequest,
@@ -41,9 +49,15 @@ from helpers.service.requests import (
 MARKER = "marker7f3a"  # in every order text; must not be written down anywhere
 SECRET = "hush51c9"  # in every key, right or wrong; neither must this
 KEY = f"plant-{SECRET}-right"
+ROLES = {  # keys that may less
+    f"plant-{SECRET}-one-model": Role(models=(NAME,)),
+    f"plant-{SECRET}-metrics": Role(models=(), metrics=True),
+    f"plant-{SECRET}-ended": Role(until=datetime(2026, 1, 1, tzinfo=UTC)),
+}
+ONE_MODEL, METRICS, ENDED = (key.encode() for key in ROLES)
 CONNECTIONS = 32
 ANSWER_SECONDS = 30.0  # for a complete request to be answered, among 31 others
-GROWTH = 50_000_000  # bytes of memory that the run may cost
+GROWTH = 50_000_000  # bytes of memory that the run may cost; with TLS half more
 PLAIN = (  # what is no valid HTTP gets a plain text from uvicorn
     b"Invalid HTTP request received.",
     b"The head of the request is too large.",
@@ -73,6 +87,7 @@ class Attack:
     wait: float = 0.0  # seconds before it reads the answer
     only: int | None = None  # the one status that is right
     slow: bool = False  # waits until the service breaks off
+    clear: bool = False  # sends without TLS, also where TLS is on
 
 
 @dataclass
@@ -86,13 +101,17 @@ class Outcome:
 
 Kind = Callable[[random.Random, float], Attack]
 KINDS: dict[str, tuple[int, Kind]] = {}
+ONLY_TLS: set[str] = set()  # kinds that need a service with TLS and roles
 
 
-def kind(share: int) -> Callable[[Kind], Kind]:
+def kind(share: int, only_tls: bool = False) -> Callable[[Kind], Kind]:
     """Register a kind of attack, and how often it comes next to the others."""
 
     def register(make: Kind) -> Kind:
-        KINDS[make.__name__.replace("_", " ")] = (share, make)
+        name = make.__name__.replace("_", " ")
+        KINDS[name] = (share, make)
+        if only_tls:
+            ONLY_TLS.add(name)
         return make
 
     return register
@@ -710,11 +729,63 @@ def slow_readers(rng, patience):
     return Attack([sent], wait=rng.choice((0.5, patience / 3)))
 
 
-def attacks(count: int, seed: int, patience: float) -> Iterator[tuple[str, Attack]]:
+@kind(8, only_tls=True)
+def keys_that_may_less(rng, patience):
+    path = any_path(rng)
+    request = body(path)
+    key, name, status = rng.choice(
+        [
+            *((ENDED, NAME, 401), (METRICS, NAME, 404), (ONE_MODEL, GPT, 404)),
+            *((ONE_MODEL, CLASSIFIER, 404), (ONE_MODEL, "crew", 404)),
+            *((METRICS, MARKER, 404), (ENDED + b"x", NAME, 401)),
+        ]
+    )
+    if path.endswith("embeddings"):
+        request["model"] = name
+    else:
+        request = {"model": name, "prompt": TEXT, "input": TEXT}
+        request |= {"messages": [{"role": "user", "content": TEXT}]}
+        wanted = ENDPOINTS[path].model_fields
+        request = {n: value for n, value in request.items() if n in wanted}
+    attack = post(request, path, key=key)
+    attack.only = status
+    return attack
+
+
+@kind(3, only_tls=True)
+def metrics_pages(rng, patience):
+    key, status = rng.choice(
+        [(None, 401), (b"", 401), (ONE_MODEL, 403), (ENDED, 401), (KEY.encode(), 403)]
+    )
+    sent = head("/metrics", None, "GET", key=key)
+    return Attack([sent], method="GET", only=status)
+
+
+@kind(3, only_tls=True)
+def no_handshake(rng, patience):
+    hello = ssl.MemoryBIO()
+    client = ssl.create_default_context().wrap_bio(ssl.MemoryBIO(), hello)
+    try:
+        client.do_handshake()
+    except ssl.SSLWantReadError:
+        hello = hello.read()
+    begun = rng.choice(
+        [
+            *(b"", hello[: rng.randrange(len(hello))], hello, hello + hello),
+            *(head() + MARKER.encode(), rng.randbytes(500), b"\x16\x03\x01\xff\xff"),
+            hello[:40] + rng.randbytes(200),
+        ]
+    )
+    return Attack([begun], complete=False, slow=True, clear=True)
+
+
+def attacks(
+    count: int, seed: int, patience: float, secure: bool = False
+) -> Iterator[tuple[str, Attack]]:
     """The same attacks for the same seed; at least one of each kind."""
     rng = random.Random(seed)
-    names = list(KINDS)
-    shares = [share for share, _ in KINDS.values()]
+    names = [name for name in KINDS if secure or name not in ONLY_TLS]
+    shares = [KINDS[name][0] for name in names]
     chosen = names + rng.choices(names, shares, k=max(0, count - len(names)))
     rng.shuffle(chosen)
     for name in chosen:
@@ -724,8 +795,49 @@ def attacks(count: int, seed: int, patience: float) -> Iterator[tuple[str, Attac
 # --- sending, and judging the answers
 
 
-async def carry_out(attack: Attack, address: tuple[str, int]) -> Outcome:
+async def carry_out_encrypted(
+    attack: Attack, address: tuple[str, int], trusted: ssl.SSLContext
+) -> Outcome:
+    """The same through TLS; reads from the start, as a reset would empty the reader."""
+    start, received, broken = time.perf_counter(), bytearray(), False
+    reader, writer = await asyncio.open_connection(*address, ssl=trusted)
+
+    async def read() -> None:
+        await asyncio.sleep(attack.wait)
+        while attack.leave_after is None or len(received) < attack.leave_after:
+            more = await reader.read(65_536)
+            received.extend(more)
+            if not more:
+                break
+
+    reading = asyncio.create_task(read())
+    try:
+        try:
+            for part in attack.parts:
+                writer.write(part)
+                await writer.drain()
+                if attack.pause:
+                    await asyncio.sleep(attack.pause)
+        except OSError:
+            broken = True  # the service reads no further, but may have answered
+        try:
+            await reading
+        except OSError:
+            broken = True
+        if attack.leave_after is not None:  # without a goodbye
+            return Outcome("client left", time.perf_counter() - start)
+    finally:
+        reading.cancel()
+        writer.transport.abort()
+    return judge(attack, bytes(received), broken, time.perf_counter() - start)
+
+
+async def carry_out(
+    attack: Attack, address: tuple[str, int], trusted: ssl.SSLContext | None = None
+) -> Outcome:
     """Send one attack on a connection of its own and judge what comes back."""
+    if trusted and not attack.clear:
+        return await carry_out_encrypted(attack, address, trusted)
     loop, start = asyncio.get_running_loop(), time.perf_counter()
     sock = socket.socket()
     sock.setblocking(False)
@@ -759,6 +871,9 @@ async def carry_out(attack: Attack, address: tuple[str, int]) -> Outcome:
 
 def judge(attack: Attack, received: bytes, broken: bool, seconds: float) -> Outcome:
     """Whether an answer is one that a hostile request may get."""
+    if attack.clear:  # a TLS alert, or nothing; but nothing in clear
+        problem = f"in clear: {received!r:.80}" if b"HTTP" in received else ""
+        return Outcome("reset" if broken else "closed", seconds, problem)
     if not received:
         problem = "no answer" if attack.complete else ""
         return Outcome("reset" if broken else "closed", seconds, problem)
@@ -809,7 +924,7 @@ class Report:
     def table(self) -> str:
         """Kind, count, statuses, and the longest time of one attack."""
         lines = [f"{'kind':20}{'count':>6}  {'slowest':>7}  statuses"]
-        for name in KINDS:
+        for name in filter(self.outcomes.get, KINDS):
             found = self.outcomes[name]
             counts = Counter(outcome.status for outcome in found)
             told = ", ".join(f"{status}: {n}" for status, n in sorted(counts.items()))
@@ -819,7 +934,12 @@ class Report:
 
 
 async def send_all(
-    count: int, seed: int, patience: float, address: tuple[str, int], report: Report
+    count: int,
+    seed: int,
+    patience: float,
+    address: tuple[str, int],
+    report: Report,
+    trusted: ssl.SSLContext | None = None,
 ) -> None:
     """Send everything: 32 connections, and up to 32 more that are slow on purpose."""
     slots = {slow: asyncio.Semaphore(CONNECTIONS) for slow in (False, True)}
@@ -828,7 +948,7 @@ async def send_all(
         limit = 3 * patience + ANSWER_SECONDS if attack.slow else ANSWER_SECONDS
         try:
             async with asyncio.timeout(limit):
-                outcome = await carry_out(attack, address)
+                outcome = await carry_out(attack, address, trusted)
         except TimeoutError:
             outcome = Outcome("hung", limit, f"no end within {limit:.0f} s")
         finally:
@@ -841,7 +961,7 @@ async def send_all(
             report.problems.append(f"{name}: {outcome.problem}; sent ...{sent!r}")
 
     async with asyncio.TaskGroup() as group:
-        for name, attack in attacks(count, seed, patience):
+        for name, attack in attacks(count, seed, patience, bool(trusted)):
             await slots[attack.slow].acquire()
             group.create_task(one(name, attack))
 
@@ -865,7 +985,11 @@ def ordinary_answer(service: ServiceProcess) -> str:
 
 
 def run(
-    count: int, seed: int, patience: float | None = None, planted: str = ""
+    count: int,
+    seed: int,
+    patience: float | None = None,
+    planted: str = "",
+    secure: bool = False,
 ) -> Report:
     """Attack a service of its own.
 
@@ -874,22 +998,34 @@ def run(
         seed: which ones.
         patience: seconds that the service waits for slow senders; None: its own 10.
         planted: a fault, as Python code that runs first in the service's process.
+        secure: with TLS and roles.
 
     """
     report = Report()
     if patience:
-        planted += "\nfrom helpers.service import connection, middleware"
+        planted += "\nfrom helpers.service import connection, middleware, tls"
         planted += f"\nconnection.PATIENCE = middleware.BODY_SECONDS = {patience}"
+        planted += f"\ntls.HANDSHAKE = {patience}"
     patience = patience or 10.0
     load_router("crew")  # train it once, here
-    with service_process(KEY, planted, "--router", "crew") as service:
+    options, roles = ["--router", "crew"], Keys(1, 1)
+    for number, (key, role) in enumerate(ROLES.items()):
+        roles.add(f"role-{number}", Keys.digest(key), role)
+    folder = tempfile.TemporaryDirectory(prefix="course-certificates-")
+    own = new_certificate("127.0.0.1", Path(folder.name))
+    trusted = tls.client_side(own.certificate) if secure else None
+    if secure:
+        options += ["--tls", str(own.certificate), str(own.key), "--private-metrics"]
+    with folder, service_process(KEY, planted, *options, roles=roles) as service:
+        service.verify = trusted or True
         url = urlsplit(service.base_url)
         if ordinary_answer(service) != "hydraulic":
             report.problems.append("wrong answer before the run")
         process = psutil.Process(service.pid)
         memory, open_before = process.memory_info().rss, handles(process)
         start = time.perf_counter()
-        asyncio.run(send_all(count, seed, patience, (url.hostname, url.port), report))
+        address = url.hostname, url.port
+        asyncio.run(send_all(count, seed, patience, address, report, trusted))
         seconds = time.perf_counter() - start
         deadline = time.monotonic() + 2 * patience + 3
         while handles(process) > open_before and time.monotonic() < deadline:
@@ -900,7 +1036,7 @@ def run(
             f"memory {memory / 1e6:.0f} MB, grown by {growth / 1e6:.1f} MB",
             f"open files {open_before} before, {handles(process)} after",
         ]
-        if growth > GROWTH:
+        if growth > GROWTH * (1.5 if secure else 1):
             report.problems.append(f"memory grew by {growth / 1e6:.0f} MB")
         if handles(process) > open_before:
             report.problems.append("connections stay open")
@@ -912,6 +1048,7 @@ def run(
         for secret in (MARKER, SECRET):
             if secret in written(service.folder):
                 report.problems.append(f"{secret} was written down")
+        report.problems += check(service.folder)  # the chain of the access log
         errors = (service.folder / "stderr").read_text("utf-8", "replace")
         if errors:
             report.problems.append(f"stderr: {errors[:2000]}")
@@ -923,8 +1060,9 @@ def main() -> int:
     parser = argparse.ArgumentParser("tests/stress/hostile.py", description=__doc__)
     parser.add_argument("--requests", type=int, default=10_000)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--tls", action="store_true")
     options = parser.parse_args()
-    report = run(options.requests, options.seed)
+    report = run(options.requests, options.seed, secure=options.tls)
     print(report.table(), *report.notes, sep="\n")
     for problem in report.problems[:40]:
         print("PROBLEM", problem)

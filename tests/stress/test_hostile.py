@@ -46,6 +46,13 @@ def test_nothing_hostile_harms_the_service():
     assert sum(map(len, report.outcomes.values())) == 600
 
 
+def test_nothing_hostile_harms_it_with_tls_and_roles():
+    report = hostile.run(400, seed=1, patience=3.0, secure=True)
+    print(report.table(), *report.notes, sep="\n")
+    assert not report.problems
+    assert report.outcomes.keys() >= hostile.ONLY_TLS
+
+
 def test_a_sick_service_is_found_out():
     found = "\n".join(hostile.run(150, 1, patience=3.0, planted=SICK).problems)
     assert ": 500: b" in found

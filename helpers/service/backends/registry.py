@@ -70,19 +70,24 @@ class Registry:
             )
         del self._models[name]
 
-    def find(self, name: str) -> ServedModel:
-        """The model of a name.
+    def allowed(self, models: tuple[str, ...] | None) -> list[str]:
+        """Names that a role may use; an alias is a name of its own."""
+        return [name for name in self.names if models is None or name in models]
+
+    def find(self, name: str, models: tuple[str, ...] | None = None) -> ServedModel:
+        """The model of a name, if a role may use it; else it does not exist for it.
 
         Raises:
             ServiceError: 404, saying which there are.
 
         """
+        names = self.allowed(models)
         model = self._models.get(name) or self._aliases.get(name)
-        if model is None:
+        if model is None or name not in names:
             raise ServiceError(
                 404,
                 f"The model {name!r:.80} does not exist here. There is: "
-                f"{', '.join(self.names)}. Set OPENAI_MODEL to one of them.",
+                f"{', '.join(names) or 'none'}. Set OPENAI_MODEL to one of them.",
                 "model_not_found",
                 "model",
             )
