@@ -143,7 +143,9 @@ class Router:
             where = np.flatnonzero(lengths == length)
             for begin in range(0, len(where), BATCH):
                 part = where[begin : begin + BATCH]
-                result[part] = self._run(numbers[starts[part, None] + np.arange(length)])
+                result[part] = self._run(
+                    numbers[starts[part, None] + np.arange(length)]
+                )
         return result
 
     def _run(self, rows: list[list[int]] | np.ndarray) -> np.ndarray:

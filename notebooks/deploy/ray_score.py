@@ -47,7 +47,9 @@ class Scorer:
         return self.score(self.router, orders)
 
 
-def score_with(actors: int, orders: Path, folder: Path, kill: Path | None = None) -> dict:
+def score_with(
+    actors: int, orders: Path, folder: Path, kill: Path | None = None
+) -> dict:
     """Score the whole file with so many actors, and write it; what it took."""
     from score_orders import ROWS
 
@@ -79,7 +81,9 @@ def main() -> None:
     parser.add_argument("orders", type=Path)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--actors", type=int, nargs="+", default=[1, 2], metavar="N")
-    parser.add_argument("--kill", action="store_true", help="one more run, with a crash")
+    parser.add_argument(
+        "--kill", action="store_true", help="one more run, with a crash"
+    )
     parser.add_argument("--parent", type=int, help="end when this process is gone")
     options = parser.parse_args()
     if options.parent:

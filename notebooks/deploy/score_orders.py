@@ -134,7 +134,9 @@ def open_parts(orders: Path, folder: Path, model: str) -> tuple[list[int], int]:
     except (OSError, pa.ArrowInvalid) as error:
         raise helpers.InputError(f"{orders} is no Parquet file: {error}") from error
     if missing := set(COLUMNS) - set(file.schema_arrow.names):
-        raise helpers.InputError(f"{orders} has no column {', '.join(sorted(missing))}.")
+        raise helpers.InputError(
+            f"{orders} has no column {', '.join(sorted(missing))}."
+        )
     card = (MODELS / model / "model.json").read_bytes()
     belongs = hashlib.sha256(card + str(file.metadata.to_dict()).encode()).hexdigest()
     note = folder / "run.json"
@@ -161,7 +163,9 @@ def run(orders: Path, folder: Path, model: str, processes: int) -> dict:
     with ProcessPoolExecutor(processes, spawn, **options) as pool:
         waiting = [pool.submit(score_part, part) for part in parts]
         try:
-            for done, future in enumerate(as_completed(waiting), total - len(parts) + 1):
+            for done, future in enumerate(
+                as_completed(waiting), total - len(parts) + 1
+            ):
                 rows, bytes_used = future.result()
                 scored += rows
                 memory[done] = bytes_used
