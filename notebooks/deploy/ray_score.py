@@ -1,9 +1,9 @@
-"""score_orders.py as a job of Ray Data: the same function, on as many workers as there are.
+"""score_orders.py as a job of Ray Data: the same function on any number of workers.
 
     python ray_score.py ORDERS.parquet FOLDER [--actors 1 2] [--kill]
 
-FOLDER gets one folder for each run, actors-1 and so on. With --kill, a last run in which
-a worker is killed at its second batch. The last line printed holds the figures.
+FOLDER gets one folder for each run, actors-1 and so on. With --kill, a last run in
+which a worker is killed at its second batch. The last line holds the figures.
 """
 
 import argparse
@@ -80,7 +80,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("orders", type=Path)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--actors", type=int, nargs="+", default=[1, 2], metavar="N")
+    parser.add_argument("--actors", type=int, nargs="*", default=[1, 2], metavar="N")
     parser.add_argument(
         "--kill", action="store_true", help="one more run, with a crash"
     )

@@ -61,7 +61,9 @@ class Replica:
         variables = self.model.trainable_variables
         ends = np.cumsum([int(np.prod(variable.shape)) for variable in variables])
         parts = np.split(gradient, ends[:-1])
-        shaped = [part.reshape(v.shape) for part, v in zip(parts, variables)]
+        shaped = [
+            part.reshape(v.shape) for part, v in zip(parts, variables, strict=True)
+        ]
         self.optimizer.apply([tf.constant(part) for part in shaped], variables)
 
     def weights(self):
