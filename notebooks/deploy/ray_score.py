@@ -26,7 +26,7 @@ from ray_serve import need_not_wait
 
 
 class Scorer:
-    """What each worker is: a process with the model, given one batch after the other."""
+    """What each worker is: a process with the model; it gets batch after batch."""
 
     def __init__(self, model: str, scripts: str, kill: Path | None = None):
         """Load the model once."""

@@ -1,4 +1,4 @@
-"""Ratios of chapter 10: python -m pytest -n 0 tests/benchmarks/test_compute_speed.py -s.
+"""Ratios of chapter 10: pytest -n 0 -s tests/benchmarks/test_compute_speed.py.
 
 The two sides alternate in short rounds, and the median of the ratios is asserted, with
 room for a busy machine. The targets (2,000 and 4 times) are for a quiet one.
