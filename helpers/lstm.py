@@ -3,7 +3,6 @@
 import json
 import os
 import tempfile
-import warnings
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +17,7 @@ with silent_stderr():  # some builds of TensorFlow greet with a page of log line
 
 from helpers.data import CSV_SHA256, locked, sha256
 from helpers.errors import InputError
+from helpers.onnx_lstm import onnx_bytes
 from helpers.prepare import LENGTH, Vocabulary, load_orders, split_by_time
 from helpers.router import TASKS
 from helpers.tables import CREWS
@@ -175,10 +175,7 @@ def save_model(
 def _export(model: keras.Model, folder: Path) -> None:
     """Write network.keras, for study, and network.onnx, for use."""
     model.save(folder / "network.keras")
-    with silent_stderr(), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        twin = without_padding(model)
-        twin.export(folder / "network.onnx", format="onnx", verbose=False)
+    (folder / "network.onnx").write_bytes(onnx_bytes(model))
 
 
 def _replace(folder: Path, new: Path) -> None:

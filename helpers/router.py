@@ -9,6 +9,7 @@ import json
 import time
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
@@ -94,7 +95,7 @@ class Router:
             """Word numbers of text without white space: typed words repeat a lot."""
             return tuple(index.get(word, 1) for word in normalise(chunk).split())
 
-        self._numbers = numbers
+        self.encode_piece = numbers
 
     def encode(self, text: str) -> list[int]:
         """Word numbers of one raw text; a text without any word is one unknown word.
@@ -105,7 +106,7 @@ class Router:
         """
         numbers: list[int] = []
         for chunk in check_text(text).split():
-            numbers += self._numbers(chunk)
+            numbers += self.encode_piece(chunk)
         return numbers[:LENGTH] or [1]
 
     def probabilities(self, texts: str | Sequence[str]) -> np.ndarray:
@@ -128,17 +129,33 @@ class Router:
             )
         rows = [self.encode(text) for text in texts]
         lengths = np.fromiter(map(len, rows), np.int64, len(rows))
-        result = np.empty((len(rows), len(self.labels)), np.float32)
+        numbers = np.fromiter(chain.from_iterable(rows), np.int32)
+        return self.probabilities_of(numbers, np.cumsum(lengths) - lengths, lengths)
+
+    def probabilities_of(
+        self, numbers: np.ndarray, starts: np.ndarray, lengths: np.ndarray
+    ) -> np.ndarray:
+        """Probability of each label for many encoded texts: float32, (texts, labels).
+
+        Args:
+            numbers: word numbers of all texts, int32, in one row.
+            starts: where each text begins in it.
+            lengths: how many words each text has, at least 1.
+
+        """
+        result = np.empty((len(lengths), len(self.labels)), np.float32)
         for length in np.unique(lengths):
             where = np.flatnonzero(lengths == length)
-            for start in range(0, len(where), BATCH):
-                part = where[start : start + BATCH]
-                result[part] = self._run([rows[number] for number in part])
+            for begin in range(0, len(where), BATCH):
+                part = where[begin : begin + BATCH]
+                result[part] = self._run(
+                    numbers[starts[part, None] + np.arange(length)]
+                )
         return result
 
     def _run(self, rows: list[list[int]] | np.ndarray) -> np.ndarray:
         """Network output for rows of equal length: float32, (rows, labels)."""
-        output = self._session.run(None, {self._input: np.array(rows, np.int32)})[0]
+        output = self._session.run(None, {self._input: np.asarray(rows, np.int32)})[0]
         if output.shape[1] == 1:  # a sigmoid gives p(second label) only
             output = np.concatenate([1 - output, output], axis=1)
         return output

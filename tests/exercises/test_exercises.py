@@ -426,6 +426,34 @@ WRONG = {
             "yours is",
         ),
     ],
+    "10.1": [
+        (lambda g, n: np.mean(g, axis=0), "of [30, 10] notes"),
+        (lambda g, n: np.sum(g, axis=0), "of [32, 32] notes"),
+        (lambda g, n: g[0], "of [32, 32] notes"),
+    ],
+    "10.2": [
+        (lambda total, names: list(range(len(names), total)), "run.json"),
+        (
+            lambda total, names: [
+                n for n in range(total) if not any(f"{n:05}" in name for name in names)
+            ],
+            "run.json",
+        ),
+        (lambda total, names: list(range(total)), "run.json"),
+    ],
+    "10.3": [
+        (lambda fixed, own, hosted: fixed / hosted, "own 0.2"),
+        (lambda fixed, own, hosted: int(fixed / (hosted - own)), "own 0.2"),
+        (lambda fixed, own, hosted: math.ceil(fixed / (hosted - own)), "fixed 6"),
+        (
+            lambda fixed, own, hosted: (
+                math.ceil(round(fixed / (hosted - own), 9))
+                if hosted > own
+                else math.inf
+            ),
+            "fixed 0, own 0.5",
+        ),
+    ],
 }
 
 
