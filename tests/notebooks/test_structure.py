@@ -118,7 +118,7 @@ class TestEveryNotebook:
 
 
 def test_helpers_stay_small():
-    """No file over 250 lines; a chapter after 06 brings 100 lines on average."""
+    """No file over 250 lines; a chapter after 06 brings at most 150 lines."""
     lines = {"service": 0, "exercises": 0, "gpt": 0, "rest": 0}
     for path in (ROOT / "helpers").rglob("*.py"):
         count = path.read_text(encoding="utf-8").count("\n")
@@ -127,7 +127,7 @@ def test_helpers_stay_small():
         lines[room if room in lines else "rest"] += count
     print(f"lines of helpers/: {lines}")
     chapters = len(CHAPTERS) - 7
-    assert lines["rest"] <= 2000 + 100 * chapters and lines["gpt"] <= 700
+    assert lines["rest"] <= 2000 + 150 * chapters and lines["gpt"] <= 700
     assert lines["service"] <= 2700 + 50 * chapters
 
 
