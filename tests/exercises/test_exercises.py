@@ -348,6 +348,17 @@ WRONG = {
         (lambda p, top_p: generous(p, top_p), "reaches top_p exactly"),
         (lambda p, top_p: np.divide(p, 2, out=p), "has been changed"),
     ],
+    "07.1": [
+        (lambda s, loss: -1 / (1 + np.exp(-s)), "'non-saturating'"),
+        (lambda s, loss: 1 / (1 + np.exp(-s)), "'minimax'"),
+    ],
+    "07.2": [
+        (lambda y, p: float(np.mean(y)), "bad, good, bad"),
+        (lambda y, p: in_given_order(y), "not sorted"),
+    ],
+    "07.3": [
+        (lambda samples, training, limit: 1.0, "far from all"),
+        (lambda samples, training, limit: far_sum(samples, training, limit), "0.05"),
     "08.1": [
         (lambda worth, players: joining(worth, players, [tuple(players)]), "'hose'"),
         (lambda worth, players: joining(worth, players, whole=True), "'hose'"),
@@ -465,6 +476,15 @@ def broken(lines):
             return number
         expected = hashlib.sha256((text + previous).encode()).hexdigest()
     return 0
+def in_given_order(y):
+    """Average precision of cells that nobody sorted."""
+    return float((np.cumsum(y) / np.arange(1, len(y) + 1))[y == 1].mean())
+
+
+def far_sum(samples, training, limit):
+    """Distances as the root of a sum, not of a mean: larger."""
+    distance = np.sqrt(((samples[:, None] - training) ** 2).sum((2, 3)))
+    return float((distance.min(1) < limit).mean())
 
 
 def bucket(size, per_second, top=None, fee=0):
