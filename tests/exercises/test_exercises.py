@@ -359,6 +359,7 @@ WRONG = {
     "07.3": [
         (lambda samples, training, limit: 1.0, "far from all"),
         (lambda samples, training, limit: far_sum(samples, training, limit), "0.05"),
+    ],
     "08.1": [
         (lambda worth, players: joining(worth, players, [tuple(players)]), "'hose'"),
         (lambda worth, players: joining(worth, players, whole=True), "'hose'"),
@@ -476,6 +477,8 @@ def broken(lines):
             return number
         expected = hashlib.sha256((text + previous).encode()).hexdigest()
     return 0
+
+
 def in_given_order(y):
     """Average precision of cells that nobody sorted."""
     return float((np.cumsum(y) / np.arange(1, len(y) + 1))[y == 1].mean())
