@@ -72,10 +72,7 @@ class Keys:
     """
 
     def __init__(self, per_minute: int, burst: int, private_metrics: bool = False):
-        """Allow each key `per_minute` requests on average and `burst` at once.
-
-        private_metrics: /metrics needs a key, with a role that may read it.
-        """
+        """Requests of each key a minute and at once; whether /metrics needs a role."""
         if per_minute < 1 or burst < 1:
             raise InputError(f"{per_minute=} and {burst=} must be at least 1.")
         self.per_minute, self.burst = per_minute, burst

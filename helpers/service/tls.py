@@ -1,8 +1,4 @@
-"""TLS for the local service: whose certificate it shows, and who trusts whom.
-
-Certificates come from the plant's authority; chapter 09 makes one that vouches for
-itself.
-"""
+"""TLS for the local service; chapter 09 makes a certificate for the occasion."""
 
 import asyncio.constants
 import ssl
