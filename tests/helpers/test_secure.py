@@ -13,7 +13,7 @@ from helpers import DataError, InputError, ModelError, Router, load_router
 from helpers.router import MODELS
 from helpers.secure import SETTING, SIGNATURE, decrypt, encrypt, sign_model
 
-KEY = secrets.token_bytes(32)
+KEY = bytes(range(32))
 TEXT = b"replace blown hose on boom" * 40
 TODAY = datetime.now(UTC).date()
 
