@@ -67,8 +67,10 @@ def _mean_of_joining(worth: Callable, players: str) -> dict[str, float]:
 
 
 def _crew_of(text: str) -> str:
-    """Hydraulic for a hose or a pump, else engine for oil, else structure."""
+    """Cab for air with con, hydraulic for a hose or a pump, engine for oil; in order."""
     words = text.split()
+    if {"air", "con"} <= set(words):
+        return "cab"
     if "hose" in words or "pump" in words:
         return "hydraulic"
     return "engine" if "oil" in words else "structure"
@@ -82,6 +84,7 @@ def _fewest(answer: Callable) -> None:
         ("hose leak hose", (0, 2)),
         ("crack in oil tank", (2,)),
         ("hose and pump and hose", (0, 2, 4)),
+        ("no air from con", (1,)),
     ]:
         expect(answer, _crew_of, text, case=repr(text), wanted=wanted)
     for text, why in [
@@ -109,6 +112,7 @@ def _account(answer: Callable) -> None:
         ("replace cab lights now", (0,), -0.7 / 3),
         ("replace cab lights now", (1, 2), 0.7),
         ("lights in cab on leak", (0, 2), 0.7 - (0 - 0.1 - 0.1) / 3),
+        ("lights in cab lights", (0,), -0.2 / 3),
     ]:
         case = f"{text!r}, with the words at {named} named,"
         expect(answer, probability_of, text, named, case=case, wanted=float(wanted))

@@ -70,11 +70,11 @@ def lost_without(worth, players):
     return {p: worth(all_of_them) - worth(all_of_them - {p}) for p in players}
 
 
-def fewest(crew_of, text, most=None, by_word=False):
+def fewest(crew_of, text, most=None, by_word=False, order=list):
     """Exercise 08.2, up to a number of words, or removing a word wherever it stands."""
     words = text.split()
     for count in range(1, (most or len(words) - 1) + 1):
-        for places in combinations(range(len(words)), count):
+        for places in order(list(combinations(range(len(words)), count))):
             gone = {words[n] for n in places} if by_word else places
             left = [w for n, w in enumerate(words) if (w if by_word else n) not in gone]
             if crew_of(" ".join(left)) != crew_of(text):
@@ -82,13 +82,14 @@ def fewest(crew_of, text, most=None, by_word=False):
     return None
 
 
-def account(probability_of, text, named, choices=combinations, take=np.mean):
-    """Exercise 08.3, with other choices of words or another summary."""
+def account(p, text, named, choices=combinations, take=np.mean, by_word=False):
+    """Exercise 08.3, with other choices of words, another summary, words for places."""
     words = text.split()
 
     def lost(places):
-        left = [word for n, word in enumerate(words) if n not in places]
-        return probability_of(text) - probability_of(" ".join(left))
+        gone = {words[n] for n in places} if by_word else places
+        left = [w for n, w in enumerate(words) if (w if by_word else n) not in gone]
+        return p(text) - p(" ".join(left))
 
     others = [n for n in range(len(words)) if n not in named]
     losses = [lost(places) for places in choices(others, len(named))]
@@ -365,6 +366,7 @@ WRONG = {
         (lambda crew_of, text: fewest(crew_of, text, most=1), "'pump hose oil'"),
         (lambda crew_of, text: fewest(crew_of, text, by_word=True), "'hose leak hose'"),
         (lambda crew_of, text: fewest(crew_of, text, len(text.split())), "'hose' the"),
+        (lambda c, t: fewest(c, t, order=reversed), "'no air from con' the answer"),
         (lambda c, t: list(fewest(c, t) or ()), "the answer is (1,)"),
         (lambda c, t: fewest(c, t) or (), "'crack in boom' the answer is None"),
     ],
@@ -376,6 +378,10 @@ WRONG = {
                 p, text, named, lambda others, k: combinations(others, 1)
             ),
             "(0, 2)",
+        ),
+        (
+            lambda p, text, named: account(p, text, named, by_word=True),
+            "'lights in cab lights'",
         ),
         (lambda p, text, named: account(p, text, named) or 0.0, "the answer is None"),
     ],
