@@ -67,7 +67,7 @@ def _mean_of_joining(worth: Callable, players: str) -> dict[str, float]:
 
 
 def _crew_of(text: str) -> str:
-    """Cab for air with con, hydraulic for a hose or a pump, engine for oil; in order."""
+    """Cab for air with con; else hydraulic for hose or pump; else engine for oil."""
     words = text.split()
     if {"air", "con"} <= set(words):
         return "cab"
