@@ -96,6 +96,18 @@ def account(p, text, named, choices=combinations, take=np.mean, by_word=False):
     return lost(named) - take(losses) if losses else None
 
 
+def psi_without_shares(before, now):
+    """Exercise 11.1 with half an order, but shares of the first sum only."""
+    p, q = np.array(before) + 0.5, np.array(now) + 0.5
+    return ((q - p) * np.log(q / p)).sum() / p.sum()
+
+
+def psi_with_a_floor(before, now):
+    """Exercise 11.1 with a floor instead of half an order."""
+    p, q = (np.maximum(np.array(c) / np.sum(c), 1e-4) for c in (before, now))
+    return ((q - p) * np.log(q / p)).sum()
+
+
 WRONG = {
     "01.1": [
         (
@@ -470,6 +482,68 @@ WRONG = {
                 else math.inf
             ),
             "fixed 0, own 0.5",
+        ),
+    ],
+    "11.1": [
+        (lambda before, now: 0.0, "two classes, before [10, 30] and now [20, 20]"),
+        (psi_without_shares, "sums that differ"),
+        (psi_with_a_floor, "before [10, 30] and now [20, 20]"),
+    ],
+    "11.2": [
+        (lambda highest, rate: max(highest), "one of four years may ring"),
+        (
+            lambda highest, rate: highest[int(len(highest) * (1 - rate)) - 1],
+            "two of four would be too many",
+        ),
+        (
+            lambda highest, rate: np.quantile(highest, 1 - rate),
+            "one of four years may ring",
+        ),
+        (
+            lambda highest, rate: next(
+                v for v in np.sort(highest) if np.mean(highest >= v) <= rate
+            ),
+            "one of four years may ring",
+        ),
+    ],
+    "11.3": [
+        (lambda rules, answers, as_of: [], "on 2026-11-27"),
+        (
+            lambda rules, answers, as_of: [
+                name
+                for name, day, asked in rules
+                if day < as_of and all(answers[q] == "yes" for q in asked)
+            ],
+            "on 2026-08-02",
+        ),
+        (
+            lambda rules, answers, as_of: [
+                name
+                for name, day, asked in rules
+                if day <= as_of and all(answers.get(q) == "yes" for q in asked)
+            ],
+            "'allocates' is open: raise a ValueError",
+        ),
+        (
+            lambda rules, answers, as_of: [n for n, day, _ in rules if day <= as_of],
+            "'talks': 'no', 'allocates': 'no'} on 2028-01-01",
+        ),
+    ],
+    "11.4": [
+        (lambda sections: min(map(sum, sections.values())), "Return two things"),
+        (
+            lambda sections: (
+                sum(map(sum, sections.values())) / len(sections),
+                [min(sections, key=lambda name: sum(sections[name]))],
+            ),
+            "the answer is (1.0, ['model'])",
+        ),
+        (
+            lambda sections: (
+                min(map(sum, sections.values())),
+                [min(sections, key=lambda name: sum(sections[name]))],
+            ),
+            "the answer is (0.5, ['model', 'monitoring'])",
         ),
     ],
 }

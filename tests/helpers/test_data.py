@@ -328,6 +328,6 @@ def test_nothing_of_the_data_is_committed():
     files = subprocess.run(
         [git, "ls-files", "data"], cwd=root, capture_output=True, text=True, check=True
     ).stdout.split()
-    ours = ["README.md", "crews.csv", "prices.csv"]
+    ours = ["README.md", "crews.csv", "duties.csv", "incidents.csv", "prices.csv"]
     ours += ["workorder-gpt-runs.csv", "workorder-gpt.npz"]
     assert files == [f"data/{name}" for name in ours]

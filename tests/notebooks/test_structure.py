@@ -184,7 +184,7 @@ def test_repository_names_no_machine_and_no_registry():
     registry = re.compile(r"https?://\S*(pypi|pythonhosted|mirror)", re.I)
     top = "README.md requirements.txt pyproject.toml LICENSE .gitignore .ci .github"
     top += " helpers tests notebooks data/README.md data/crews.csv data/prices.csv"
-    top += " data/workorder-gpt-runs.csv"
+    top += " data/workorder-gpt-runs.csv data/duties.csv data/incidents.csv"
     files = [ROOT / name for name in top.split()]
     files += [path for folder in files if folder.is_dir() for path in folder.rglob("*")]
     kinds = {".py", ".md", ".txt", ".toml", ".yml", ".cfg", ".csv", ".service"}
