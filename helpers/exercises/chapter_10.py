@@ -31,6 +31,7 @@ def _parts_left(answer: Callable) -> None:
     rows = [
         (3, [], [0, 1, 2]),
         (3, half, [1, 2]),
+        (2, ["part-00000.parquet.new"], [0, 1]),
         (4, ["part-00002.parquet", "part-00000.parquet"], [1, 3]),
         (12, done, []),
         (13, done[::-1], [12]),

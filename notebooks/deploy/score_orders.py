@@ -126,7 +126,7 @@ def open_parts(orders: Path, folder: Path, model: str) -> tuple[list[int], int]:
     """Parts that are still to do, and how many there are.
 
     Raises:
-        InputError: no such file, another column, or the folder belongs to another run.
+        InputError: no such file, other columns, or the folder belongs to another run.
 
     """
     try:
@@ -137,6 +137,9 @@ def open_parts(orders: Path, folder: Path, model: str) -> tuple[list[int], int]:
         raise helpers.InputError(
             f"{orders} has no column {', '.join(sorted(missing))}."
         )
+    kind = file.schema_arrow.field("text").type
+    if not (pa.types.is_string(kind) or pa.types.is_large_string(kind)):
+        raise helpers.InputError(f"Column text of {orders} holds {kind}, not strings.")
     card = (MODELS / model / "model.json").read_bytes()
     belongs = hashlib.sha256(card + str(file.metadata.to_dict()).encode()).hexdigest()
     note = folder / "run.json"
@@ -183,20 +186,37 @@ def run(orders: Path, folder: Path, model: str, processes: int) -> dict:
     }
 
 
+def make_folder(folder: Path) -> None:
+    """Make the folder of the parts, or say why it cannot be."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise helpers.InputError(f"No folder can be made at {folder}: {error}") from error
+
+
+def at_least_one(text: str) -> int:
+    """A number of the command line; argparse names the option when it is refused."""
+    if (number := int(text)) < 1:
+        raise argparse.ArgumentTypeError(f"must be 1 or more, not {number}")
+    return number
+
+
 def main() -> None:
     """Read the command line, run, and print the figures as the last line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("orders", type=Path, help="Parquet file to read")
     parser.add_argument("folder", type=Path, help="where the parts go")
     parser.add_argument("--model", default="crew", help="folder of data/models")
-    parser.add_argument("--processes", type=int, default=2, metavar="N")
-    parser.add_argument("--draw", type=int, metavar="N", help="write N orders first")
+    parser.add_argument("--processes", type=at_least_one, default=2, metavar="N")
+    parser.add_argument(
+        "--draw", type=at_least_one, metavar="N", help="write N orders first"
+    )
     options = parser.parse_args()
     try:
         helpers.load_router(options.model)  # trains it if it is missing
         if options.draw:
             draw(options.orders, options.draw)
-        options.folder.mkdir(parents=True, exist_ok=True)
+        make_folder(options.folder)
         lock = options.folder / ".lock"
         with FileLock(lock, timeout=0):
             settings = options.model, options.processes
