@@ -191,7 +191,8 @@ def make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise helpers.InputError(f"No folder can be made at {folder}: {error}") from error
+        text = f"No folder can be made at {folder}: {error}"
+        raise helpers.InputError(text) from error
 
 
 def at_least_one(text: str) -> int:
