@@ -364,6 +364,7 @@ WRONG = {
     "07.1": [
         (lambda s, loss: -1 / (1 + np.exp(-s)), "'non-saturating'"),
         (lambda s, loss: 1 / (1 + np.exp(-s)), "'minimax'"),
+        (lambda s, loss: first_slope(s, loss), "two slopes"),
     ],
     "07.2": [
         (lambda y, p: float(np.mean(y)), "bad, good, bad"),
@@ -372,6 +373,9 @@ WRONG = {
     "07.3": [
         (lambda samples, training, limit: 1.0, "far from all"),
         (lambda samples, training, limit: far_sum(samples, training, limit), "0.05"),
+        (lambda a, b, limit: closer(a, b, limit, np.square), "the limit 0.1"),
+        (lambda a, b, limit: closer(a, b, limit, np.abs), "the limit 0.1"),
+        (lambda a, b, limit: closer(a, b, limit, np.abs, np.max), "the limit 0.2"),
     ],
     "08.1": [
         (lambda worth, players: joining(worth, players, [tuple(players)]), "'hose'"),
@@ -562,6 +566,18 @@ def broken(lines):
 def in_given_order(y):
     """Average precision of cells that nobody sorted."""
     return float((np.cumsum(y) / np.arange(1, len(y) + 1))[y == 1].mean())
+
+
+def first_slope(score, loss):
+    """The slope at the first score only."""
+    real = 1 / (1 + np.exp(-np.ravel(score)[0]))
+    return float(-real if loss == "minimax" else real - 1)
+
+
+def closer(samples, training, limit, size, total=np.mean):
+    """Distances that are no root of a mean square."""
+    distance = total(size(samples[:, None] - training), axis=(2, 3))
+    return float((distance.min(1) < limit).mean())
 
 
 def far_sum(samples, training, limit):
