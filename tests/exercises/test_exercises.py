@@ -108,6 +108,14 @@ def psi_with_a_floor(before, now):
     return ((q - p) * np.log(q / p)).sum()
 
 
+def in_force_with_every_answer_checked(rules, answers, as_of):
+    """Exercise 11.3, also refusing an answer to a question that no rule asks."""
+    if len(answers) < 3 or not set(answers.values()) <= {"yes", "no"}:
+        raise ValueError
+    yes = {question for question, answer in answers.items() if answer == "yes"}
+    return [name for name, day, asked in rules if day <= as_of and asked <= yes]
+
+
 WRONG = {
     "01.1": [
         (
@@ -532,9 +540,14 @@ WRONG = {
             lambda rules, answers, as_of: [n for n, day, _ in rules if day <= as_of],
             "'talks': 'no', 'allocates': 'no'} on 2028-01-01",
         ),
+        (in_force_with_every_answer_checked, "'rain': 'perhaps'"),
     ],
     "11.4": [
         (lambda sections: min(map(sum, sections.values())), "Return two things"),
+        (
+            lambda sections: (min(map(sum, sections.values())), min(sections)),
+            "Return two things, score and list",
+        ),
         (
             lambda sections: (
                 sum(map(sum, sections.values())) / len(sections),
