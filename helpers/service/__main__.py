@@ -45,7 +45,7 @@ def parser() -> argparse.ArgumentParser:
     add("--tls", type=Path, nargs=2, metavar=("CERTIFICATE", "KEY"), help=help_)
     help_ = "let in only clients with a certificate of this authority (PEM)"
     add("--clients", type=Path, metavar="AUTHORITY", help=help_)
-    help_ = "/metrics needs a key whose role may read it (see service/roles.py)"
+    help_ = "/metrics needs a key whose role may read it (see helpers/service/keys.py)"
     add("--private-metrics", action="store_true", help=help_)
     add("--faults", action="store_true", help="allow teaching faults")
     return parser
