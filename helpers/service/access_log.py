@@ -68,8 +68,8 @@ class AccessLog:
         if folder:
             folder.mkdir(parents=True, exist_ok=True)
             files = sorted(folder.glob(f"{PREFIX}*.jsonl"))
-            for path in [path for path in files if path.stat().st_size][-1:]:
-                self._continue(path)
+            if written := [path for path in files if path.stat().st_size]:
+                self._continue(written[-1])
             self._open(datetime.now(UTC).date().isoformat())
 
     def note(self, entry: dict[str, Any]) -> None:
@@ -95,9 +95,9 @@ class AccessLog:
             self._file.close()
 
     def _continue(self, path: Path) -> None:
-        """Go on after the last line of a file, which a crash may have cut short."""
+        """Go on after the last line of a file, not empty; a crash may have cut it."""
         content = path.read_bytes()
-        if content and not content.endswith(b"\n"):
+        if not content.endswith(b"\n"):
             with path.open("ab") as file:
                 file.write(b"\n")
         last = content.rstrip(b"\n").rpartition(b"\n")[2]
