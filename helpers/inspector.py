@@ -1,7 +1,8 @@
 """The inspector of chapters 07 and 08: a small network that finds bad solar cells.
 
-It computes in float64, and its weights stay on a grid: so every processor trains the
-same network to the last digit, and what is found with it can be printed.
+It computes in float64, and its weights stay on a grid, so that another processor trains
+the same network, and what is found with it can be printed. That was tried with one other
+arithmetic only (tests/tools/other_machine.py): there the stored outputs are equal.
 """
 
 import numpy as np
