@@ -156,7 +156,7 @@ class Router:
     def _run(self, rows: list[list[int]] | np.ndarray) -> np.ndarray:
         """Network output for rows of equal length: float32, (rows, labels)."""
         output = self._session.run(None, {self._input: np.asarray(rows, np.int32)})[0]
-        if output.shape[1] == 1:  # a sigmoid gives p(second label) only
+        if output.shape[1] == 1:  # saved before onnx_lstm: p(second label) only
             output = np.concatenate([1 - output, output], axis=1)
         return output
 
