@@ -1,7 +1,8 @@
 """Ratios of chapter 10: pytest -n 0 -s tests/benchmarks/test_compute_speed.py.
 
 The two sides alternate in short rounds, and the median of the ratios is asserted, with
-room for a busy machine. The targets (2,000 and 4 times) are for a quiet one.
+room for a busy machine. The target (4 times in bulk) is for a quiet one. One note:
+test_speed.py.
 """
 
 import json
@@ -18,7 +19,7 @@ import pytest
 import tensorflow as tf
 from test_speed import ratio
 
-from helpers import Vocabulary, load_orders, load_router, normalise
+from helpers import Vocabulary, load_orders, load_router
 from helpers.lstm import export_saved_model
 from helpers.router import MODELS
 
@@ -37,20 +38,6 @@ def router():
 @pytest.fixture(scope="module")
 def network(router):
     return keras.saving.load_model(MODELS / "crew" / "network.keras")
-
-
-def test_one_note(router, network):
-    vocabulary = Vocabulary(router.card["words"])
-    note = "LH VDO temp reading high"
-
-    def predict():
-        return network.predict(vocabulary.encode([normalise(note)]), verbose=0)
-
-    times, low, high = ratio(
-        (predict, 3), (lambda: router.probabilities(note), 300), rounds=11
-    )
-    print(f"\none note: {times:,.0f} times model.predict ({low:,.0f} to {high:,.0f})")
-    assert times >= 800
 
 
 def test_bulk_from_raw_strings_in_one_process(router, network, tmp_path):
