@@ -1,8 +1,8 @@
 """The inspector of chapters 07 and 08: a small network that finds bad solar cells.
 
 It computes in float64, and its weights stay on a grid, so that another processor trains
-the same network, and what is found with it can be printed. That was tried with one other
-arithmetic only (tests/tools/other_machine.py): there the stored outputs are equal.
+the same network, and what is found with it can be printed. That was tried with one
+other arithmetic only (tests/tools/other_machine.py): the outputs are equal there.
 """
 
 import numpy as np
