@@ -175,7 +175,7 @@ def run(orders: Path, folder: Path, model: str, processes: int) -> dict:
                 if done * 20 // total > (done - 1) * 20 // total:  # 20 lines at most
                     print(f"{done} of {total} parts", flush=True)
         except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
+            pool.shutdown(cancel_futures=True)  # waits for the parts in work
             raise
     own = psutil.Process().memory_info().rss
     return {
@@ -229,6 +229,8 @@ def main() -> None:
         sys.exit(f"Another run is writing to {options.folder}.")
     except BrokenProcessPool:
         sys.exit("A process was killed. Give the same command again: it goes on.")
+    except KeyboardInterrupt:
+        sys.exit("Interrupted. Give the same command again: it goes on.")
     print(json.dumps(figures))
 
 
