@@ -5,6 +5,7 @@ data/README.md has a card for each data set: origin, licence position, known fau
 
 import hashlib
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pandas as pd
+import psutil
 from filelock import FileLock
 
 from helpers.errors import DataError
@@ -72,6 +74,19 @@ def locked(path: Path) -> Iterator[None]:
     # A singleton may be locked again by the thread that holds it.
     with FileLock(path.with_name(f".{path.name}.lock"), timeout=600, is_singleton=True):
         yield
+
+
+def scratch(name: str) -> tempfile.TemporaryDirectory:
+    """A temporary folder of one chapter, which goes with its process.
+
+    A kernel that was killed could not take its own away; the next call does.
+    """
+    prefix = f"course-{name}-"
+    for old in Path(tempfile.gettempdir()).glob(f"{prefix}*"):
+        number = old.name.removeprefix(prefix).split("-")[0]
+        if number.isdecimal() and not psutil.pid_exists(int(number)):
+            shutil.rmtree(old, ignore_errors=True)
+    return tempfile.TemporaryDirectory(prefix=f"{prefix}{os.getpid()}-")
 
 
 def ensure_data(folder: Path = DATA) -> Path:

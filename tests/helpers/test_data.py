@@ -320,6 +320,22 @@ def test_the_line_that_tells_most(messages, reason):
     assert data._reason(messages).startswith(reason)
 
 
+def test_a_scratch_folder_goes_and_so_does_that_of_a_killed_kernel(
+    monkeypatch, tmp_path
+):
+    monkeypatch.setattr(data.tempfile, "tempdir", str(tmp_path))
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    for name in (f"x-{gone.pid}-abc", f"x-{os.getppid()}-abc", "x-abc", "y-1-abc"):
+        (tmp_path / f"course-{name}").mkdir()
+        (tmp_path / f"course-{name}" / "file").touch()
+    with data.scratch("x") as mine:
+        assert f"course-x-{os.getpid()}-" in mine
+        left = {path.name for path in tmp_path.iterdir()}
+    assert f"course-x-{gone.pid}-abc" not in left and len(left) == 4
+    assert len(list(tmp_path.iterdir())) == 3
+
+
 def test_nothing_of_the_data_is_committed():
     git = shutil.which("git")
     root = data.DATA.parent
