@@ -17,6 +17,9 @@ myst_dmath_double_inline = True
 suppress_warnings = ["myst.header", "misc.highlighting_failure", "mystnb.unknown_mime_type"]
 
 html_theme = "sphinx_book_theme"
+templates_path = ["templates"]
+html_context = {"default_mode": "auto"}  # light or dark, as the reader's system says
+html_show_search_summary = False  # it would fetch pages, which a browser refuses on disk
 html_static_path = ["static"]
 html_css_files = ["course.css"]
 html_show_copyright = False
