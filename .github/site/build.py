@@ -131,7 +131,9 @@ def build(folder: Path) -> int:
 def main(arguments: list[str]) -> int:
     """Read the command line, build, and say where the site is."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("folder", type=Path, help="an empty folder, or one of this tool")
+    parser.add_argument(
+        "folder", type=Path, help="an empty folder, or one of this tool"
+    )
     folder = parser.parse_args(arguments).folder.resolve()
     ours = (folder / "index.html").exists() and (folder / "_static").exists()
     if folder.exists() and not folder.is_dir():

@@ -41,6 +41,7 @@ class Report:
     """Faults by page, and counts over all pages."""
 
     def __init__(self) -> None:
+        """Nothing found yet."""
         self.faults: list[str] = []
         self.counts: Counter[str] = Counter()
 

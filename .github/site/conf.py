@@ -14,12 +14,12 @@ myst_enable_extensions = ["dollarmath"]
 myst_heading_anchors = 3
 myst_dmath_double_inline = True
 # The chapters are read on GitHub and in JupyterLab too: they start where they start.
-suppress_warnings = ["myst.header", "misc.highlighting_failure", "mystnb.unknown_mime_type"]
+suppress_warnings = ["myst.header", "misc.highlighting_failure"]
 
 html_theme = "sphinx_book_theme"
 templates_path = ["templates"]
 html_context = {"default_mode": "auto"}  # light or dark, as the reader's system says
-html_show_search_summary = False  # it would fetch pages, which a browser refuses on disk
+html_show_search_summary = False  # it would fetch pages: not possible on disk
 html_static_path = ["static"]
 html_css_files = ["course.css"]
 html_show_copyright = False
