@@ -21,6 +21,12 @@ SYSTEMS = {
 }
 
 
+def this_system():
+    """The name that bundles give this system; its own name if they know none."""
+    machine = platform.system(), platform.machine()
+    return SYSTEMS.get(machine, " ".join(machine))
+
+
 def problem(here=HERE):
     """What speaks against installing, as a sentence with the next step; "" if nothing.
 
@@ -30,8 +36,7 @@ def problem(here=HERE):
         return f"{here} is not a whole bundle: copy the whole folder again."
     card = json.loads((here / "bundle.json").read_text(encoding="utf-8"))
     python = "{}.{}".format(*sys.version_info[:2])
-    machine = platform.system(), platform.machine()
-    system = SYSTEMS.get(machine, " ".join(machine))
+    system = this_system()
     if [system, python] not in card["targets"]:
         packed = ", ".join("{} with Python {}".format(*one) for one in card["targets"])
         text = "This is {} with Python {}; the bundle is for: {}. "

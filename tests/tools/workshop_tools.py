@@ -15,5 +15,7 @@ def load(path: str):
     return module
 
 
+bundle = load("notebooks/workshop/bundle.py")
+install = load("notebooks/workshop/install.py")
 code_along = load("notebooks/workshop/code_along.py")
 site = load(".github/site/build.py")
