@@ -66,9 +66,19 @@ def contents() -> str:
     }
     blocks = []
     for caption, paths in parts.items():
-        pages = [path.relative_to(ROOT).with_suffix("").as_posix() for path in paths]
+        pages = [entry(path) for path in paths]
         blocks.append(CONTENTS.format(caption=caption, pages="\n".join(pages)))
     return "".join(blocks)
+
+
+def entry(path: Path) -> str:
+    """A line of the contents; a chapter's begins with its number."""
+    name = path.relative_to(ROOT).with_suffix("").as_posix()
+    if path.parent.name != "notebooks" or path.suffix != ".ipynb":
+        return name
+    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    (title,) = re.findall(r"\A# (.+)", "".join(cells[0]["source"]))
+    return f"{path.name[:2]} {title} <{name}>"
 
 
 def with_front(text: str) -> str:

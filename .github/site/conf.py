@@ -28,6 +28,7 @@ html_show_sourcelink = False
 html_math_renderer = "mathml"
 html_theme_options = {
     "show_navbar_depth": 1,
+    "navbar_persistent": [],  # the search is at the side
     "use_download_button": False,
     "use_fullscreen_button": False,
     "show_toc_level": 2,

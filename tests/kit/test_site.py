@@ -17,7 +17,7 @@ def source(tmp_path_factory):
 
 def test_contents_list_every_notebook_in_order(source):
     text = (source / "index.md").read_text(encoding="utf-8")
-    listed = re.findall(r"^(?:notebooks|data)/\S+$", text, re.M)
+    listed = re.findall(r"^(?:\d\d .+<)?((?:notebooks|data)/[^\s>]+)>?$", text, re.M)
     found = [path.relative_to(ROOT).with_suffix("").as_posix() for path in NOTEBOOKS]
     found.sort(key=lambda name: "solutions" in name)
     assert listed == [*found, "notebooks/instructor_guide", "data/README"]
