@@ -20,13 +20,14 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 INSTALLER = HERE / "install.py"
+PATCH = 7  # laptops have Python 3.11.7 or newer: some packages ask for 3.11.5
 ROOM_GB = 1.0  # of the wheels, for each system and Python
 # A wheel fits if it has one of these tags; pip itself would read them off its machine.
 TAGS = {
     "linux": [f"manylinux_2_{n}_x86_64" for n in range(28, 4, -1)]
     + ["manylinux2014_x86_64", "manylinux2010_x86_64", "manylinux1_x86_64"],
     "windows": ["win_amd64"],
-    "macos": ["macosx_14_0_arm64"],
+    "macos": ["macosx_13_0_arm64"],
 }
 # What a requirement like "colorama; sys_platform == 'win32'" is asked for.
 MARKERS = {
@@ -92,9 +93,10 @@ def fetch_wheels(folder: Path, system: str, python: str, root: Path = ROOT) -> N
     wanted = folder.with_name("requirements-without-course.txt")
     wanted.write_text("\n".join(needed(root)) + "\n", encoding="utf-8")
     there = dict(zip(MARKER_NAMES, MARKERS[system], strict=True))
-    there |= {"python_version": python, "python_full_version": f"{python}.0"}
+    patch = f"{python}.{PATCH}"
+    there |= {"python_version": python, "python_full_version": patch}
     arguments = ["download", "--only-binary=:all:", "--dest", str(folder)]
-    arguments += ["--find-links", str(folder), "--python-version", python]
+    arguments += ["--find-links", str(folder), "--python-version", patch]
     arguments += ["--implementation", "cp", "--requirement", str(wanted)]
     for abi in (f"cp{python.replace('.', '')}", "abi3", "none"):
         arguments += ["--abi", abi]
