@@ -97,6 +97,7 @@ def page(path: Path, folder: Path) -> dict:
         for number, output in enumerate(cell.get("outputs", [])):
             name = f"figures/{path.stem}-{cell['id']}-{number}"
             show_figure(output, folder / name)
+            show_reading(output)
     return notebook
 
 
@@ -116,10 +117,23 @@ def show_figure(output: dict, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         picture = "".join(output["data"][kind])
         path.with_suffix(suffix).write_bytes(base64.b64decode(picture))
-        alt = re.sub(r"([\\`*_\[\]<>$!#&])", r"\\\1", alt)
-        link = f"![{alt}](figures/{path.name}{suffix})"
+        link = f"![{plain(alt)}](figures/{path.name}{suffix})"
         output["data"] = {"text/markdown": link}
         output["metadata"] = {}
+
+
+def show_reading(output: dict) -> None:
+    """Turn the printed line below a figure into a sentence, which wraps."""
+    text = "".join(output.get("text", "")).strip()
+    if text.startswith("Reading: ") and "\n" not in text:
+        output.clear()
+        data = {"text/markdown": f"*Reading:* {plain(text.removeprefix('Reading: '))}"}
+        output |= {"output_type": "display_data", "data": data, "metadata": {}}
+
+
+def plain(text: str) -> str:
+    """A text in which Markdown sees no marks."""
+    return re.sub(r"([\\`*_\[\]<>$!#&~])", r"\\\1", text)
 
 
 def build(folder: Path) -> int:

@@ -37,15 +37,22 @@ html_theme_options = {
 }
 
 
+def mathml(formula: str, display: str) -> str:
+    """A formula as MathML; bars without the space of an operator."""
+    bar = '<mo stretchy="false"{}>&#x0007C;</mo>'
+    close = bar.format(' lspace="0" rspace="0"')
+    return convert(formula, display=display).replace(bar.format(""), close)
+
+
 def inline_formula(page, node: nodes.math) -> None:
     """A formula in a sentence, as MathML."""
-    page.body.append(convert(node.astext()))
+    page.body.append(mathml(node.astext(), "inline"))
     raise nodes.SkipNode
 
 
 def displayed_formula(page, node: nodes.math_block) -> None:
     """A formula on a line of its own; one wider than the page can be scrolled."""
-    formula = convert(node.astext(), display="block")
+    formula = mathml(node.astext(), "block")
     page.body.append(f'<div class="formula" tabindex="0">{formula}</div>')
     raise nodes.SkipNode
 
