@@ -17,7 +17,7 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 # Files that pages show or offer for download, besides the notebooks.
 FILES = "LICENSE data/README.md data/*.csv notebooks/*.md notebooks/*.png"
-FILES += " notebooks/deploy/*"
+FILES += " notebooks/deploy/* .devcontainer/*"
 CONTENTS = """
 ```{{toctree}}
 :hidden:

@@ -73,3 +73,12 @@ def test_other_files_are_not_overwritten(tmp_path, capsys):
         site.main([str(tmp_path)])
     assert "holds other files" in capsys.readouterr().err
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
+
+
+@pytest.mark.parametrize("page", ["index.md", "notebooks/instructor_guide.md"])
+def test_links_of_a_page_lead_somewhere(source, page):
+    text = (source / page).read_text(encoding="utf-8")
+    targets = re.findall(r"\]\(([^)#]+)", text)
+    assert targets
+    missing = [t for t in targets if not (source / page).parent.joinpath(t).exists()]
+    assert not missing
