@@ -27,7 +27,7 @@ TAGS = {
     "linux": [f"manylinux_2_{n}_x86_64" for n in range(28, 4, -1)]
     + ["manylinux2014_x86_64", "manylinux2010_x86_64", "manylinux1_x86_64"],
     "windows": ["win_amd64"],
-    "macos": ["macosx_13_0_arm64"],
+    "macos": ["macosx_14_0_arm64"],
 }
 # What a requirement like "colorama; sys_platform == 'win32'" is asked for.
 MARKERS = {
@@ -79,11 +79,12 @@ def pip(arguments: list[str], about: str, there: dict[str, str] | None = None) -
     if process.returncode == 0:
         return
     lines = process.stderr.strip().splitlines() or ["pip said nothing"]
-    errors = [line for line in lines if line.startswith("ERROR")] or lines
+    errors = [line for line in lines if line.startswith("ERROR")] or lines[-1:]
     raise BundleError(
-        f"{about}: {errors[-1]}\nCheck the network and the room on the disk, and run "
-        "this again. A package without a wheel: build one where it runs (python -m pip "
-        "wheel --no-deps NAME==VERSION) and copy it into the folder wheels."
+        f"{about}: {errors[0]}\npip's lines above say more. Check the network and the "
+        "room on the disk, and run this again. A package without a wheel: build one "
+        "where it runs (python -m pip wheel --no-deps NAME==VERSION) and copy it into "
+        "the folder wheels."
     )
 
 
@@ -164,6 +165,17 @@ def sums(folder: Path) -> dict[str, str]:
     return found
 
 
+def write_card(folder: Path, system: str, python: str) -> dict:
+    """Note in bundle.json one more system and Python, and the sums of all wheels."""
+    path = folder / "bundle.json"
+    card = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    targets = [tuple(target) for target in card.get("targets", [])]
+    targets = list(dict.fromkeys([*targets, (system, python)]))
+    card = {"targets": targets, "sha256": sums(folder / "wheels")}
+    path.write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
+    return card
+
+
 def build(folder: Path, systems: list[str], pythons: list[str]) -> None:
     """Write the bundle; a second call adds to it, and fetches nothing twice."""
     targets = [(system, python) for system in systems for python in pythons]
@@ -178,9 +190,7 @@ def build(folder: Path, systems: list[str], pythons: list[str]) -> None:
     fetch_data(folder / "course" / "data")
     for system, python in targets:
         fetch_wheels(folder / "wheels", system, python)
-    card = {"targets": targets, "sha256": sums(folder / "wheels")}
-    text = json.dumps(card, indent=1)
-    (folder / "bundle.json").write_text(text + "\n", encoding="utf-8")
+        card = write_card(folder, system, python)
     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     print(f"{folder}: {count} files of the course, {len(card['sha256'])} wheels,")
     print(f"{size / 1e9:.1f} GB. On each laptop: copy it, then python install.py")

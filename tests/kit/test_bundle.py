@@ -66,11 +66,25 @@ def test_wheels_are_those_of_the_other_system(course, tmp_path, system, python, 
     assert found == sorted(wheels + more)
 
 
+def test_second_call_adds_a_system(tmp_path):
+    (tmp_path / "wheels").mkdir()
+    bundle.write_card(tmp_path, "linux", "3.12")
+    make_wheel(tmp_path / "wheels", "plain", "1.0")
+    for _ in range(2):
+        bundle.write_card(tmp_path, "windows", "3.13")
+    card = json.loads((tmp_path / "bundle.json").read_text())
+    assert card["targets"] == [["linux", "3.12"], ["windows", "3.13"]]
+    assert list(card["sha256"]) == ["plain-1.0-py3-none-any.whl"]
+
+
 def test_missing_wheel_is_named_with_the_next_step(course, tmp_path):
     with pytest.raises(bundle.BundleError) as error:
         bundle.fetch_wheels(tmp_path / "wheels", "windows", "3.11", course)
     text = str(error.value)
     assert "windows, Python 3.11" in text and "compiled" in text and "pip wheel" in text
+    (course / "tests" / "constraints.txt").write_text("plain==3.0\n")
+    with pytest.raises(bundle.BundleError, match="Cannot install plain"):
+        bundle.fetch_wheels(tmp_path / "wheels", "linux", "3.12", course)
 
 
 def test_only_tracked_files_are_the_course(course, tmp_path):
