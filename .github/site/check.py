@@ -16,6 +16,7 @@ from playwright.sync_api import Page, sync_playwright
 
 HERE = Path(__file__).resolve().parent
 AXE = HERE / "node_modules" / "axe-core" / "axe.min.js"
+WINDOW = {"width": 1400, "height": 2400}  # so high that no contents are cut off
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]
 NO_PICTURE = """() => [...document.images].filter(
     i => getComputedStyle(i).display != 'none'
@@ -64,8 +65,9 @@ def examine(page: Page, path: Path, name: str, report: Report, scheme: str) -> N
     report.add(name, "empty formulas", page.evaluate(NO_FORMULA))
     result = page.evaluate("rules => axe.run({runOnly: rules, preload: false})", RULES)
     report.counts["axe rules passed"] += len(result["passes"])
-    checked = [r for r in result["passes"] if r["id"] == "color-contrast"]
-    report.counts["contrasts measured"] += sum(len(r["nodes"]) for r in checked)
+    for kind, name_of_kind in (("passes", "measured"), ("incomplete", "not judged")):
+        nodes = [r["nodes"] for r in result[kind] if r["id"] == "color-contrast"]
+        report.counts[f"contrasts {name_of_kind}"] += sum(map(len, nodes))
     found = [
         f"{rule['id']}: {node['target']} {node['html'][:120]} {node['failureSummary']}"
         for rule in result["violations"]
@@ -151,7 +153,7 @@ def main() -> int:
     report = Report()
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=options.browser)
-        context = browser.new_context(offline=True)
+        context = browser.new_context(offline=True, viewport=WINDOW)
         page = context.new_page()
         # Listeners name the page that is open when something happens.
         report.add("", "requests to a host", [])
