@@ -1,7 +1,8 @@
 """Write what is counted and measured: python tests/tools/build_readme.py
 
 Into README.md: the chapters with their minutes, the results stored in chapter 02, the
-timings. Into each chapter: its minutes, and in chapter 00 those of all.
+timings. Into each chapter: its minutes, and in chapter 00 those of all. Into the plans
+of the instructor guide: the minutes of each part.
 """
 
 import csv
@@ -115,8 +116,12 @@ def filled(readme: str) -> str:
 
 
 if __name__ == "__main__":
+    import plan_minutes
+
     path = ROOT / "README.md"
     path.write_text(filled(path.read_text(encoding="utf-8")), encoding="utf-8")
     for chapter in chapters():
         chapter.write_text(counted(chapter), encoding="utf-8")
-    print("README.md and the minutes of all chapters are up to date.")
+    guide = plan_minutes.GUIDE.read_text(encoding="utf-8")
+    plan_minutes.GUIDE.write_text(plan_minutes.filled(guide), encoding="utf-8")
+    print("README.md, the instructor guide and the minutes are up to date.")
