@@ -563,6 +563,67 @@ WRONG = {
             "the answer is (0.5, ['model', 'monitoring'])",
         ),
     ],
+    "12.1": [
+        (lambda n, d, p, f, angle: n * f * (1 - d / p) / 2, "return two frequencies"),
+        (
+            lambda n, d, p, f, angle: race_frequencies(n, d, p, f, 0),
+            "60 degrees the outer race gives 135.000",
+        ),
+        (
+            lambda n, d, p, f, angle: race_frequencies(n, d, p, f, np.degrees(angle)),
+            "60 degrees the outer race",
+        ),
+        (
+            lambda n, d, p, f, angle: race_frequencies(n, d, p, f, angle)[::-1],
+            "the outer race gives 81.124 Hz; yours is 118.876",
+        ),
+        (
+            lambda n, d, p, f, angle: race_frequencies(n, p, d, f, angle),
+            "the outer race gives 81.124",
+        ),
+    ],
+    "12.2": [
+        (lambda h, s, limit, end: warned(h, s, limit, end, first=0), "a rise to the"),
+        (lambda h, s, limit, end: warned(h, s, limit, end, row=1), "a rise to the"),
+        (lambda h, s, limit, end: warned(h, s, limit - 0.4, end), "the last window"),
+        (lambda h, s, limit, end: warned(h, s, limit + 0.01, end), "scores equal to"),
+        (lambda h, s, limit, end: end - warned(h, s, limit, end), "a rise to the end"),
+        (lambda h, s, limit, end: warned(h, s, limit, end) or None, "is a return"),
+    ],
+    "12.3": [
+        (lambda m, left, low, high: np.mean((left >= low) & (left <= high)), "answer"),
+        (lambda m, left, low, high: by_machine(m, left <= high), "too early"),
+        (lambda m, left, low, high: by_machine(m, left >= low), "machines 1, 1, 2, 2"),
+        (
+            lambda m, left, low, high: by_machine(m, (left > low) & (left < high)),
+            "ends that belong to it",
+        ),
+        (
+            lambda m, left, low, high: by_machine(m, (left >= low) & (left <= high), 0),
+            "machines 1, 1, 2, 2",
+        ),
+    ],
+    "12.4": [
+        (lambda failure, planned, false: false / (false + failure), "of 20000"),
+        (
+            lambda failure, planned, false: false / (false + failure - planned),
+            "a failure of 4000, a planned stop of 5000",
+        ),
+        (
+            lambda failure, planned, false: min(1, false / failure),
+            "a failure of 20000, a planned stop of 5000",
+        ),
+        (
+            lambda failure, planned, false: false / (false + abs(failure - planned)),
+            "a failure of 4000",
+        ),
+        (
+            lambda failure, planned, false: min(
+                1, max(0, false / (false + failure - planned))
+            ),
+            "a false stop of 500",
+        ),
+    ],
 }
 
 
@@ -579,6 +640,28 @@ def broken(lines):
 def in_given_order(y):
     """Average precision of cells that nobody sorted."""
     return float((np.cumsum(y) / np.arange(1, len(y) + 1))[y == 1].mean())
+
+
+def race_frequencies(rollers, roller, pitch, shaft, angle):
+    """Exercise 12.1."""
+    share = roller / pitch * np.cos(np.radians(angle))
+    return rollers / 2 * shaft * (1 - share), rollers / 2 * shaft * (1 + share)
+
+
+def warned(hours, scores, threshold, failure, row=2, first=None):
+    """Exercise 12.2; the alarm comes with the last window of the row, or with first."""
+    high = np.array(scores) >= threshold
+    for end in range(row, len(high) + 1):
+        if high[end - row : end].all():
+            return failure - hours[end - 1 if first is None else end - row + first]
+    return 0
+
+
+def by_machine(machine, inside, place=None):
+    """Exercise 12.3; the worst machine, or the one at a place."""
+    shares = {m: np.mean(inside[machine == m]) for m in sorted(set(machine))}
+    worst = min(shares, key=shares.get) if place is None else sorted(shares)[place]
+    return worst, shares[worst]
 
 
 def first_slope(score, loss):

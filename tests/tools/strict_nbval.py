@@ -29,9 +29,10 @@ NOTEBOOKS = sorted(
 # Made once a run, then copied for each kernel.
 PREPARE = """
 import helpers, matplotlib.font_manager
+from helpers.bearings import load_bearings
 from helpers.promptable import load_promptable
 from helpers.solar import load_cells
-load_cells()
+load_cells(), load_bearings()
 [helpers.load_router(name) for name in ("electrician", "crew")]
 load_promptable()
 """
