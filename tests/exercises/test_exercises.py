@@ -585,7 +585,12 @@ WRONG = {
     "12.2": [
         (lambda h, s, limit, end: warned(h, s, limit, end, first=0), "a rise to the"),
         (lambda h, s, limit, end: warned(h, s, limit, end, row=1), "a rise to the"),
-        (lambda h, s, limit, end: warned(h, s, limit - 0.4, end), "the last window"),
+        (
+            lambda h, s, limit, end: (
+                warned(h, s, limit, end) or (s[-1] >= limit) * (end - h[-1])
+            ),
+            "only the last window",
+        ),
         (lambda h, s, limit, end: warned(h, s, limit + 0.01, end), "scores equal to"),
         (lambda h, s, limit, end: end - warned(h, s, limit, end), "a rise to the end"),
         (lambda h, s, limit, end: warned(h, s, limit, end) or None, "is a return"),
