@@ -567,7 +567,7 @@ WRONG = {
         (lambda values: cusum(values, floor=-np.inf), "never falls below 0"),
         (lambda values: cusum(values, both=False), "a shift downwards"),
         (lambda values: cusum(values, least=5), "a sum of exactly 5"),
-        (lambda values: cusum(values, slack=0), "thirty values of 0.6"),
+        (lambda values: cusum(values, slack=0), "the answer is -1; yours is 2"),
         (lambda values: float(cusum(values)), "return a whole number"),
     ],
     "13.2": [
