@@ -629,7 +629,68 @@ WRONG = {
             "a false stop of 500",
         ),
     ],
+    "13.1": [
+        (lambda values: cusum(values, floor=-np.inf), "never falls below 0"),
+        (lambda values: cusum(values, both=False), "a shift downwards"),
+        (lambda values: cusum(values, least=5), "a sum of exactly 5"),
+        (lambda values: cusum(values, slack=0), "the answer is -1; yours is 2"),
+        (lambda values: float(cusum(values)), "return a whole number"),
+    ],
+    "13.2": [
+        (lambda mean, deviation, best: reduction(-mean, deviation, -best), "best 10"),
+        (lambda mean, deviation, best: np.maximum(best - mean, 0), "deviation 1.0"),
+        (
+            lambda mean, deviation, best: np.where(
+                deviation > 0, reduction(mean, deviation, best), 0
+            ),
+            "mean 9 and deviation 0.0",
+        ),
+        (
+            lambda mean, deviation, best: reduction(mean, deviation, best).sum(),
+            "one number for each",
+        ),
+    ],
+    "13.3": [
+        (lambda days, lead, wanted: len(days), "arrives in time"),
+        (
+            lambda days, lead, wanted: shelf(days, lead + 1e-9, wanted),
+            "each arrives in time",
+        ),
+        (lambda days, lead, wanted: shelf(days, lead, 1.0), "half may wait"),
+        (
+            lambda days, lead, wanted: math.ceil(
+                wanted * lead * len(days) / (days[-1] + 1)
+            ),
+            "three uses on one day",
+        ),
+    ],
 }
+
+
+def cusum(values, floor=0.0, both=True, least=5 + 1e-12, slack=0.5):
+    """Exercise 13.1, with a sum that may fall, one side, or another limit."""
+    up = down = 0.0
+    for position, z in enumerate(values):
+        up, down = max(floor, up + z - slack), max(floor, down - z - slack)
+        if up >= least or (both and down >= least):
+            return position
+    return -1
+
+
+def reduction(mean, deviation, best):
+    """Exercise 13.2 without a thought for the sign, if called with these exchanged."""
+    z = (best - mean) / np.maximum(deviation, 1e-12)
+    below = np.array([(1 + math.erf(x / 2**0.5)) / 2 for x in z])
+    density = np.exp(-z * z / 2) / math.sqrt(2 * math.pi)
+    return (best - mean) * below + deviation * density
+
+
+def shelf(days, lead, wanted):
+    """Exercise 13.3: the smallest stock that serves the share wanted."""
+    for stock in range(len(days) + 1):
+        late = [days[k - stock] + lead > days[k] for k in range(stock, len(days))]
+        if 1 - sum(late) / len(days) >= wanted:
+            return stock
 
 
 def broken(lines):

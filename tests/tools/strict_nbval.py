@@ -31,8 +31,9 @@ PREPARE = """
 import helpers, matplotlib.font_manager
 from helpers.bearings import load_bearings
 from helpers.promptable import load_promptable
+from helpers.process_data import load_dryer, load_mixes
 from helpers.solar import load_cells
-load_cells(), load_bearings()
+load_cells(), load_bearings(), load_dryer(), load_mixes()
 [helpers.load_router(name) for name in ("electrician", "crew")]
 load_promptable()
 """
