@@ -26,10 +26,15 @@ def _cusum_alarm(answer: Callable) -> None:
             [-0.4] * 50 + [2.0] * 6,
         ),
         ("a shift downwards, eight values of -1.5,", [-1.5] * 8),
+        (
+            "fifty values of 0.4, then six of -2 (nor does the other sum),",
+            [0.4] * 50 + [-2.0] * 6,
+        ),
         ("a single value of 6", [0.0, 6.0, 0.0]),
         ("two alarms, the first counts,", [0.0, 3.0, 3.0, 3.0, 9.0]),
         ("100 values of 0.4 and -0.4 in turn", [0.4, -0.4] * 50),
         ("thirty values of 0.6, then six of 2,", [0.6] * 30 + [2.0] * 6),
+        ("ten values of 1.5 and -1.5 in turn (two sums, apart),", [1.5, -1.5] * 5),
     ]:
         series = np.array(values)
         whole(ask(answer, series, case=case), case)
@@ -49,7 +54,7 @@ def _reduction(mean: float, deviation: float, best: float) -> float:
 def _expected_reduction(answer: Callable) -> None:
     mean = np.array([8.0, 10.0, 12.0, 10.0, 9.0, 11.0])
     deviation = np.array([1.0, 2.0, 4.0, 0.5, 0.0, 0.0])
-    for best in (10.0, 7.0):
+    for best in (10.0, 9.0, 7.0):
         case = f"best {best:.0f}, several settings,"
         got = np.asarray(ask(answer, mean, deviation, best, case=case), float)
         if got.shape != mean.shape:
@@ -81,8 +86,8 @@ def _stock_for(answer: Callable) -> None:
             1.0,
         ),
         ("uses on days 0, 9, 18", [0.0, 9.0, 18.0], 10, 1.0),
-        ("two far uses, of which half may wait,", [0.0, 1.0], 10, 0.5),
-        ("two uses, of which all may wait,", [0.0, 1.0], 10, 0.0),
+        ("two uses, of which half may wait", [0.0, 1.0], 10, 0.5),
+        ("two uses, of which all may wait", [0.0, 1.0], 10, 0.0),
         ("twelve clumps of three", clumps.tolist(), 30, 0.95),
         ("twelve clumps of three", clumps.tolist(), 90, 0.8),
     ]:

@@ -632,6 +632,7 @@ WRONG = {
     "13.1": [
         (lambda values: cusum(values, floor=-np.inf), "never falls below 0"),
         (lambda values: cusum(values, both=False), "a shift downwards"),
+        (lambda values: cusum(np.abs(values)), "two sums, apart"),
         (lambda values: cusum(values, least=5), "a sum of exactly 5"),
         (lambda values: cusum(values, slack=0), "the answer is -1; yours is 2"),
         (lambda values: float(cusum(values)), "return a whole number"),
@@ -644,6 +645,10 @@ WRONG = {
                 deviation > 0, reduction(mean, deviation, best), 0
             ),
             "mean 9 and deviation 0.0",
+        ),
+        (
+            lambda mean, deviation, best: reduction(mean, deviation, best, tiny=0),
+            "yours is nan",
         ),
         (
             lambda mean, deviation, best: reduction(mean, deviation, best).sum(),
@@ -677,9 +682,10 @@ def cusum(values, floor=0.0, both=True, least=5 + 1e-12, slack=0.5):
     return -1
 
 
-def reduction(mean, deviation, best):
-    """Exercise 13.2 without a thought for the sign, if called with these exchanged."""
-    z = (best - mean) / np.maximum(deviation, 1e-12)
+def reduction(mean, deviation, best, tiny=1e-12):
+    """Exercise 13.2; with tiny=0 it divides by 0."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        z = (best - mean) / np.maximum(deviation, tiny)
     below = np.array([(1 + math.erf(x / 2**0.5)) / 2 for x in z])
     density = np.exp(-z * z / 2) / math.sqrt(2 * math.pi)
     return (best - mean) * below + deviation * density
