@@ -10,18 +10,17 @@ from typing import NamedTuple
 import pandas as pd
 
 from helpers.errors import DataError
+from helpers.plant.advice import MANY
 from helpers.plant.dates import looks_like_dates
 from helpers.plant.words import tokens
 
-MOST_LABELS = 50  # of a column that is proposed for the labels
-HINTS = {  # how such columns are called: English, German, French, Spanish, Chinese
-    "text": "text|descri|beschr|bezeichn|libell|desig|désig|problem|fault|titel|title"
-    "|描述|内容|文本|故障",
+KINDS = {  # how such columns are called: English, German, French, Spanish, Chinese
+    "date": "date|datum|fecha|created|angelegt|erstellt|日期|时间",
+    "text": "text|descri|beschr|bezeichn|libell|d[eé]sig|problem|描述|内容|文本|故障",
+    "machine": r"asset|machine|equip|anlage|maschine|techn.*platz|func.*loc|máquina"
+    "|设备|机器",
     "label": r"label|crew|work.?cent|arbeitsplatz|gewerk|team|équipe|group|grupp|trade"
-    "|kategorie|categ|catég|class|klasse|departm|abteilung|cuadrilla|班组|类别|部门|标签",
-    "date": r"date|datum|dato|fecha|created|angelegt|erstellt|日期|时间",
-    "machine": r"asset|machine|equip|anlage|maschine|techn.*platz|func.*loc|aggregat"
-    "|máquina|设备|机器|机台",
+    "|categ|catég|kateg|class|klasse|departm|abteilung|班组|类别|部门",
 }
 
 
@@ -47,117 +46,92 @@ class Columns(NamedTuple):
 def settings(environ: Mapping[str, str] = os.environ) -> Settings:
     """PLANT_CSV, PLANT_TEXT_COLUMN, _LABEL_, _DATE_ and _MACHINE_COLUMN, as set."""
     names = [f"PLANT_{kind}_COLUMN" for kind in ("TEXT", "LABEL", "DATE", "MACHINE")]
-    values = [environ.get(name, "").strip() or None for name in ["PLANT_CSV", *names]]
-    path = values[0].strip("\"'") if values[0] else ""  # as copied from a file manager
-    return Settings(Path(path).expanduser() if path else None, *values[1:])
+    path = environ.get("PLANT_CSV", "").strip(" \"'")  # as a file manager copies it
+    columns = [environ.get(name, "").strip() or None for name in names]
+    return Settings(Path(path).expanduser() if path else None, *columns)
 
 
 def choose_columns(table: pd.DataFrame, said: Settings) -> tuple[Columns, list[str]]:
     """The columns to use, and how each was found, as sentences.
 
-    A named column is checked, one that is not named is guessed from names and values.
-    A label is guessed only if a column is called like one: a wrong one would mislead.
+    A named column is checked, another one is guessed from its name and its cells. A
+    label is guessed only if a column is called like one: a wrong one would mislead.
 
     Raises:
-        DataError: a named column is not there, one is named twice, or no column holds
-            words.
+        DataError: a named column is not there, one is named twice, or none holds words.
 
     """
-    found = {kind: _named(table, kind, getattr(said, kind)) for kind in HINTS}
-    taken = [name for name in found.values() if name]
-    twice = {name for name in taken if taken.count(name) > 1}
-    if twice:
+    found = {kind: _named(table, kind, getattr(said, kind)) for kind in KINDS}
+    named = [name for name in found.values() if name]
+    if twice := {name for name in named if named.count(name) > 1}:
         raise DataError(
-            f"Column {twice.pop()!r} is named for two purposes. Name another for one."
+            f"Column {min(twice)!r} is named for two purposes. Name another for one."
         )
     sample = table.iloc[:: max(1, len(table) // 1000)]
     sentences = []
-    for kind, guess in {
-        "date": _date,
-        "text": _text,
-        "machine": _group,
-        "label": _group,
-    }.items():
-        if found[kind]:
-            sentences.append(f"The {kind} column is {found[kind]!r}, as named.")
+    for kind, name in found.items():
+        if name:
+            sentences.append(f"The {kind} column is {name!r}, as named.")
             continue
         free = sample.drop(columns=[name for name in found.values() if name])
-        found[kind], sentence = guess(free, kind)
-        sentences.append(sentence)
-    return Columns(**{kind: found[kind] for kind in HINTS}), sentences
+        fit = _candidates(free, kind)
+        found[kind] = fit[0] if fit else None
+        also = f" Others that fit: {_listed(fit[1:])}." if fit[1:] else ""
+        sentences.append(
+            f"The {kind} column is {fit[0]!r}, guessed.{also}"
+            if fit
+            else f"No {kind} column was found."
+        )
+    return Columns(**{kind: found[kind] for kind in Columns._fields}), sentences
 
 
 def _named(table: pd.DataFrame, kind: str, name: str | None) -> str | None:
-    """The column with this name; letters' case and blanks do not matter."""
-    if name is None:
-        return None
+    """The column with this name; capitals, blanks and _ do not matter."""
     keys = {_key(column): column for column in reversed(table.columns)}
-    if name in table.columns or _key(name) in keys:
-        return name if name in table.columns else keys[_key(name)]
-    near = difflib.get_close_matches(_key(name), list(keys), n=1, cutoff=0.6)
+    if name is None or name in table.columns or _key(name) in keys:
+        return name if name is None or name in table.columns else keys[_key(name)]
+    near = difflib.get_close_matches(_key(name), list(keys), n=1)
     hint = f"Did you mean {keys[near[0]]!r}? " if near else ""
     raise DataError(
-        f"There is no column {name!r} for the {kind}. {hint}The columns are "
-        f"{_listed(table.columns)}. Set PLANT_{kind.upper()}_COLUMN to one of them."
+        f"There is no column {name!r}. {hint}The columns are {_listed(table.columns)}. "
+        f"Set PLANT_{kind.upper()}_COLUMN to one of them."
     )
 
 
-def _text(table: pd.DataFrame, kind: str) -> tuple[str, str]:
-    """The column with most words that differ from row to row."""
-    scores = {name: _wordiness(table[name]) for name in table.columns}
-    for name in scores:
-        scores[name] *= 2 if _called(kind, name) else 1
-    ranked = sorted(scores, key=scores.get, reverse=True)
-    if not ranked or scores[ranked[0]] < 0.5:
+def _candidates(table: pd.DataFrame, kind: str) -> list[str]:
+    """Columns that may be of this kind, the likeliest first.
+
+    Raises:
+        DataError: a text is wanted and no column holds words.
+
+    """
+    called = {name for name in table if re.search(KINDS[kind], name, re.I)}
+    if kind == "date":
+        dates = [name for name in table if looks_like_dates(table[name])]
+        return sorted(dates, key=lambda name: name not in called)
+    if kind in ("machine", "label"):
+        most = MANY if kind == "label" else len(table)
+        sizes = {name: table[name][table[name] != ""].nunique() for name in table}
+        return [
+            n
+            for n in table
+            if n in called and 2 <= sizes[n] <= min(most, len(table) / 4)
+        ]
+    scores = {name: _wordiness(table[name]) * (1 + (name in called)) for name in table}
+    best = max(scores.values(), default=0)
+    if best < 0.5:
         raise DataError(
             f"No column holds texts of several words: {_listed(table.columns)}. Export "
             "the description too, or set PLANT_TEXT_COLUMN to its name."
         )
-    close = [name for name in ranked[1:] if scores[name] > scores[ranked[0]] / 2]
-    also = f" It might also be {_listed(close)}." if close else ""
-    return ranked[0], f"The text column is {ranked[0]!r}, guessed: most words.{also}"
+    return sorted((n for n in table if scores[n] > best / 2), key=lambda n: -scores[n])
 
 
 def _wordiness(values: pd.Series) -> float:
-    """Mean words of a cell, times the share of different cells."""
+    """Mean number of words, at most 12, times the share of different cells."""
     filled = values[values != ""]
-    if filled.empty:
-        return 0.0
-    words = [sum(word.isalpha() for word in tokens(cell[:300])) for cell in filled]
-    return min(sum(words) / len(values), 12) * filled.nunique() / len(filled)
-
-
-def _date(table: pd.DataFrame, kind: str) -> tuple[str | None, str]:
-    """The first column of dates; one that is called so goes first."""
-    dates = [name for name in table.columns if looks_like_dates(table[name])]
-    dates.sort(key=lambda name: not _called(kind, name))
-    if not dates:
-        return None, "No date column found: orders keep the order of the file."
-    also = f" Others with dates: {_listed(dates[1:])}." if dates[1:] else ""
-    return dates[0], f"The date column is {dates[0]!r}, guessed.{also}"
-
-
-def _group(table: pd.DataFrame, kind: str) -> tuple[str | None, str]:
-    """A column with few different values that is called like the wanted kind."""
-    groups = []
-    for name in table.columns:
-        count = table[name][table[name] != ""].nunique()
-        if 2 <= count <= min(MOST_LABELS, len(table) / 4):
-            groups.append(name)
-    called = [name for name in groups if _called(kind, name)]
-    if called:
-        also = f" It might also be {_listed(called[1:])}." if called[1:] else ""
-        return called[0], f"The {kind} column is {called[0]!r}, guessed.{also}"
-    if kind == "machine":
-        return None, "No machine column found."
-    also = (
-        f" Set PLANT_LABEL_COLUMN if one of {_listed(groups)} is it." if groups else ""
-    )
-    return None, f"No label column was named and none is called so.{also}"
-
-
-def _called(kind: str, name: str) -> bool:
-    return bool(re.search(HINTS[kind], name, re.I))
+    words = sum(word.isalpha() for cell in filled for word in tokens(cell[:300]))
+    return min(words / len(values), 12) * filled.nunique() / max(len(filled), 1)
 
 
 def _key(name: str) -> str:

@@ -2,20 +2,21 @@
 
 import re
 from collections import Counter
+from collections.abc import Iterable
 
 import pandas as pd
 
 from helpers.errors import DataError
 
-LOOK = 30  # rows at the top among which the header is
-SHORT = 0.2  # more rows of another width than this share: not damage, but the rule
+LOOK = 300  # rows at the top among which the header is
+RULE = 0.2  # of the rows: what more rows than this have in common is no damage
 TOTAL = re.compile(
-    r"\W*(?:(?:grand |sub)?totals?|sum|summe|(?:end|zwischen)summe|insgesamt|gesamt"
-    r"|somme|suma|totale?|合计|总计|小计|合計|小計)\b[\W\d]*"
+    r"\W*(?:(?:grand |sub)?totals?|sum|(?:end|zwischen)?summe|insgesamt|gesamt|somme"
+    r"|suma|totale?|合计|总计|小计|合計|小計)(?!\w)[\W\d]*"
     r"|\(?\d+ (?:rows?|zeilen|lignes|filas)\b.*",
     re.I,
 )
-VALUE = re.compile(r"[-+]?\d[\d.,:/\s-]*")  # a number or a date, no name of a column
+VALUE = re.compile(r"[-+]?\d[\d.,:/\s-]*")  # a number or a date: no name of a column
 Rows = list[list[str]]
 
 
@@ -26,7 +27,7 @@ def make_table(
 
     Args:
         name: of the file, for messages.
-        rows: every row, blank ones too, so that their numbers are those of the file.
+        rows: every row, blank ones too, so that they count as in the file.
         wanted: names of columns that must be there, if any are known.
         ragged: a row of another width is damaged (CSV); in a sheet it is not.
 
@@ -37,130 +38,118 @@ def make_table(
         DataError: no rows below a header, or too many rows are damaged.
 
     """
-    rows = [[" ".join(cell.split("\0")).strip() for cell in row] for row in rows]
-    head, said = _find_header(rows, wanted)
+    rows = [[cell.strip() for cell in row] for row in rows]
+    head, said = _find_header(rows, {_key(want) for want in wanted})
     body = [(n, row) for n, row in enumerate(rows[head + 1 :], head + 2) if any(row)]
-    if not body:
+    header = rows[head] + [""] * (
+        _usual_width(row for _, row in body) - len(rows[head])
+    )
+    body, dropped = _without_totals(body, header)
+    sound, broken = _sound_rows(name, body, len(header), ragged)
+    if not sound:
         raise DataError(
-            f"{name} has no rows below its header {rows[head][:6]}. Export it with rows."
+            f"{name} has no rows below its header {rows[head][:6]}. Export it anew."
         )
-    width = max(len(rows[head]), _usual_width(row for _, row in body))
-    header = rows[head] + [""] * (width - len(rows[head]))
-    kept, more = _sound_rows(name, body, header, ragged)
     names, renamed = _names(header)
-    table = pd.DataFrame(kept, columns=names, dtype=str)
-    empty = [
-        n
-        for n, old in zip(names, header, strict=True)
-        if not old and not table[n].any()
-    ]
-    return table.drop(columns=empty), said + more + renamed
+    table = pd.DataFrame(sound, columns=names, dtype=str)
+    unnamed = [new for new, old in zip(names, header, strict=True) if not old]
+    table = table.drop(columns=[new for new in unnamed if not table[new].any()])
+    return table, said + dropped + broken + renamed
 
 
-def _usual_width(rows) -> int:
-    return Counter(map(len, rows)).most_common(1)[0][0]
+def _usual_width(rows: Iterable[list[str]]) -> int:
+    widths = Counter(map(len, rows)).most_common(1)
+    return widths[0][0] if widths else 0
 
 
-def _find_header(rows: Rows, wanted: list[str]) -> tuple[int, list[str]]:
-    """Number of the header's row, from 0; -1 after a row of made names was put first."""
-    top = [row for row in rows[: 10 * LOOK]]
-    filled = [sum(map(bool, row)) for row in top]
-    names = {_key(name) for name in wanted}
-    by_name = [n for n, row in enumerate(top) if names and names <= set(map(_key, row))]
-    usual = max(filled)
-    full = [n for n, count in enumerate(filled) if count >= 0.8 * usual]
-    head = by_name[0] if by_name else full[0]
-    said = []
-    above = [n for n in range(head) if filled[n]]
-    if above:
-        title = " ".join(filter(None, top[above[0]]))
-        said = [f"{_rows(len(above))} above the header skipped: {title[:50]!r}."]
-    if not by_name and _is_data(rows, head):
-        rows.insert(head, [f"column {n + 1}" for n in range(len(rows[head]))])
-        said.append(
-            "No header found: the first row looks like an order, so the columns are "
-            "called column 1, column 2 and so on."
-        )
+def _find_header(rows: Rows, wanted: set[str]) -> tuple[int, list[str]]:
+    """Number of the header's row, from 0; a made one is inserted if there is none."""
+    top, width = rows[:LOOK], _usual_width(row for row in rows[:LOOK] if any(row))
+    filled = [min(sum(map(bool, row)), width) for row in top]
+    full = [n for n, count in enumerate(filled) if count >= 0.8 * max(filled)]
+    named = [n for n, row in enumerate(top) if wanted and wanted <= set(map(_key, row))]
+    head = (named or full)[0]
+    titles = [" ".join(filter(None, row)) for row in rows[:head] if any(row)]
+    said = [f"Skipped above the header: {titles[0][:50]!r}."] if titles else []
+    if not named and _is_data(rows[head], rows[head + 1 : 2000]):
+        rows.insert(head, [f"column {place + 1}" for place in range(width)])
+        said.append("No header found: columns are called column 1, column 2 and so on.")
     return head, said
 
 
-def _is_data(rows: Rows, head: int) -> bool:
+def _is_data(row: list[str], body: Rows) -> bool:
     """Whether a row is no header: it holds a number, or a value that comes again."""
-    body = [row for row in rows[head + 1 : head + 2001] if row != rows[head]]
-    for place, cell in enumerate(rows[head]):
-        if VALUE.fullmatch(cell):
-            return True
-        again = sum(len(row) > place and row[place] == cell for row in body)
-        if cell and again > 1:
-            return True
-    return False
+    body = [other for other in body if other != row]
+    return any(
+        VALUE.fullmatch(cell)
+        or sum(len(other) > place and other[place] == cell for other in body) > 1
+        for place, cell in enumerate(row)
+        if cell
+    )
 
 
-def _sound_rows(
-    name: str, body: list[tuple[int, list[str]]], header: list[str], ragged: bool
-) -> tuple[Rows, list[str]]:
-    """The rows that are orders, padded, and what was left out."""
-    width = len(header)
-    totals = _totals(body, width)
-    again = [n for n, row in body if row + [""] * (width - len(row)) == header]
-    left = [(n, row) for n, row in body if n not in totals and n not in set(again)]
-    long = [(n, row) for n, row in left if any(row[width:])]
-    short = [(n, row) for n, row in left if len(row) < width]
-    said = []
-    if totals:
-        said.append(f"{_rows(len(totals))} of totals dropped: {totals[min(totals)]!r}.")
-    if again:
-        said.append(f"{_rows(len(again))} that repeat the header dropped.")
-    if ragged and len(long) > SHORT * len(left):
-        raise DataError(
-            f"{len(long):,} of {len(left):,} rows of {name} have more cells than the "
-            f"header has names ({width}), first row {long[0][0]}: {long[0][1][:6]}. "
-            "Texts may hold the separator: export with quotation marks, or as .xlsx."
-        )
-    broken = long + short if ragged and len(short) <= SHORT * len(left) else long
-    if ragged and broken:
-        first = min(broken)
-        said.append(
-            f"{_rows(len(broken))} left out that have more or fewer cells than the "
-            f"header, first row {first[0]}: {' | '.join(first[1])[:60]!r}. Separators "
-            "or line breaks inside texts need quotation marks around them."
-        )
-    elif ragged and short:
-        said.append(f"{_rows(len(short))} end early; their last cells are empty.")
-    gone = {n for n, _ in broken} if ragged else set()
-    kept = [row[:width] + [""] * (width - len(row)) for n, row in left if n not in gone]
-    if not kept:
-        raise DataError(f"{name} has no order below its header. Export it with rows.")
-    return kept, said
-
-
-def _totals(body: list[tuple[int, list[str]]], width: int) -> dict[int, str]:
-    """Rows of totals by number: at the end, or elsewhere if mostly empty."""
-    found, at_end = {}, True
+def _without_totals(body: list, header: list[str]) -> tuple[list, list[str]]:
+    """Drop repeated headers and totals: at the end, elsewhere if mostly empty."""
+    kept, totals, again, at_end = [], [], 0, True
     for number, row in reversed(body):
         cells = [cell for cell in row if cell]
         total = bool(TOTAL.fullmatch(cells[0]))
-        if total and (at_end or len(cells) <= width / 2):
-            found[number] = " ".join(cells)[:40]
         at_end = at_end and total
-    return found
+        if at_end or (total and len(cells) <= len(header) / 2):
+            totals.append(" ".join(cells)[:40])
+        elif cells == [name for name in header if name]:
+            again += 1
+        else:
+            kept.append((number, row))
+    said = (
+        [f"{_rows(len(totals))} of totals dropped: {totals[-1]!r}."] if totals else []
+    )
+    said += [f"{_rows(again)} that repeat the header dropped."] if again else []
+    return kept[::-1], said
+
+
+def _sound_rows(
+    name: str, body: list, width: int, ragged: bool
+) -> tuple[Rows, list[str]]:
+    """Rows as wide as the header; of a CSV, the others are left out and said."""
+    long = [(n, row) for n, row in body if any(row[width:])] if ragged else []
+    short = [(n, row) for n, row in body if len(row) < width] if ragged else []
+    said = []
+    if len(short) > RULE * len(body):
+        said, short = (
+            [f"{_rows(len(short))} end early; the cells missing are empty."],
+            [],
+        )
+    broken = sorted(long + short)
+    if broken:
+        first, cells = broken[0]
+        text = (
+            f"{_rows(len(broken))} of {len(body):,} have more or fewer cells than the "
+        )
+        text += f"header, the first in row {first}: {' | '.join(cells)[:60]!r}. "
+        text += "Separators and line breaks inside texts need quotation marks around."
+        if len(broken) > RULE * len(body):
+            raise DataError(f"{name}: {text} Export it so, or as .xlsx.")
+        said.append(f"Left out: {text}")
+    bad = {number for number, _ in broken}
+    sound = [row[:width] + [""] * (width - len(row)) for n, row in body if n not in bad]
+    return sound, said
 
 
 def _names(header: list[str]) -> tuple[list[str], list[str]]:
-    """A name for each column, none twice, without blanks around and line breaks."""
-    names, said, seen = [], [], Counter()
+    """A name for each column, none twice, without line breaks."""
+    names, said = [], []
     for place, cell in enumerate(header, start=1):
         name = " ".join(cell.replace("\ufeff", "").split()) or f"column {place}"
-        seen[name] += 1
-        if seen[name] > 1:
-            said.append(f"A second column {name!r} is called '{name} ({seen[name]})'.")
-            name = f"{name} ({seen[name]})"
+        if name in names:
+            said.append(f"A second column {name!r} is called '{name} ({place})'.")
+            name = f"{name} ({place})"
         names.append(name)
     return names, said[:3]
 
 
 def _key(name: str) -> str:
-    return " ".join(name.replace("\ufeff", "").split()).casefold()
+    return " ".join(name.replace("\ufeff", "").replace("_", " ").split()).casefold()
 
 
 def _rows(count: int) -> str:
