@@ -1,4 +1,4 @@
-"""Advice: a level, a sentence with the count, the next step; texts are in advice.csv."""
+"""Advice: level, sentence with a count, next step. Its texts are in advice.csv."""
 
 import csv
 from pathlib import Path

@@ -12,6 +12,7 @@ from datetime import datetime
 from pathlib import Path
 
 import pandas as pd
+import pyarrow.parquet as pq
 
 from helpers.errors import DataError
 from helpers.plant.table import Rows, make_table
@@ -63,7 +64,8 @@ def read_export(
     ragged = not data.startswith((b"PAR1", b"PK"))
     try:
         if data.startswith(b"PAR1"):
-            frame = pd.read_parquet(io.BytesIO(data))
+            frame = pq.read_table(io.BytesIO(data)).to_pandas(ignore_metadata=True)
+            frame = frame.astype(object).where(frame.notna(), "")
             rows, said = [list(frame.columns), *frame.values.tolist()], "Parquet"
         elif data.startswith(b"PK"):
             rows, said = _sheet(data, names)
@@ -232,4 +234,4 @@ def _text(cell: object) -> str:
         cell = int(cell) if cell.is_integer() else cell
     if isinstance(cell, datetime):
         return str(cell).removesuffix(" 00:00:00")
-    return "" if cell is None or cell != cell else str(cell)
+    return str(cell)
