@@ -12,14 +12,14 @@ import pandas as pd
 from helpers.errors import DataError
 from helpers.plant.advice import MANY
 from helpers.plant.dates import looks_like_dates
-from helpers.plant.words import tokens
+from helpers.plant.words import SPACELESS, tokens
 
 KINDS = {  # how such columns are called: English, German, French, Spanish, Chinese
     "date": "date|datum|fecha|created|angelegt|erstellt|日期|时间",
     "text": "text|descri|beschr|bezeichn|libell|d[eé]sig|problem|描述|内容|文本|故障",
     "machine": r"asset|machine|equip|anlage|maschine|techn.*platz|func.*loc|máquina"
     "|设备|机器",
-    "label": r"label|crew|work.?cent|arbeitsplatz|gewerk|team|équipe|group|grupp|trade"
+    "label": r"label|crew|work.?cent|arbeitsplatz|gewerk|team|équipe|gr[ou]u?p|trade"
     "|categ|catég|kateg|class|klasse|departm|abteilung|班组|类别|部门",
 }
 
@@ -107,7 +107,9 @@ def _candidates(table: pd.DataFrame, kind: str) -> list[str]:
     """
     called = {name for name in table if re.search(KINDS[kind], name, re.I)}
     if kind == "date":
-        dates = [name for name in table if looks_like_dates(table[name])]
+        dates = [
+            name for name in table if looks_like_dates(table[name], name in called)
+        ]
         return sorted(dates, key=lambda name: name not in called)
     if kind in ("machine", "label"):
         most = MANY if kind == "label" else len(table)
@@ -128,10 +130,12 @@ def _candidates(table: pd.DataFrame, kind: str) -> list[str]:
 
 
 def _wordiness(values: pd.Series) -> float:
-    """Mean number of words, at most 12, times the share of different cells."""
+    """Mean number of words, at most 12, times the root of the share that differs."""
     filled = values[values != ""]
-    words = sum(word.isalpha() for cell in filled for word in tokens(cell[:300]))
-    return min(words / len(values), 12) * filled.nunique() / max(len(filled), 1)
+    words = [word for cell in filled for word in tokens(cell[:300]) if word.isalpha()]
+    long = sum(len(word) > 2 or bool(SPACELESS.match(word)) for word in words)
+    different = filled.nunique() / max(len(filled), 1)
+    return min(long / len(values), 12) * different**0.5
 
 
 def _key(name: str) -> str:

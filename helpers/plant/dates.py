@@ -4,6 +4,7 @@ import pandas as pd
 
 YEARS = 30  # a date further than this from the middle one is a placeholder
 NUMBERS = r"^(\d{1,2})[./-](\d{1,2})[./-](?:\d{4}|\d{2})(?!\d)"
+DAYS = r"^[2-5]\d{4}(?:\.\d+)?$"  # since 1899: 1954 to 2064
 FORMS = "|".join(
     [
         NUMBERS.replace(r"(\d{1,2})", r"\d{1,2}"),
@@ -25,7 +26,7 @@ def parse_dates(values: pd.Series) -> tuple[pd.Series, str]:
     """
     texts = _plain(values)
     filled = texts[texts != ""]
-    if len(filled) and filled.str.fullmatch(r"[2-5]\d{4}(\.\d+)?").all():
+    if len(filled) and filled.str.contains(DAYS).all():
         days = pd.to_timedelta(pd.to_numeric(texts, errors="coerce"), "D")
         dates = (pd.Timestamp("1899-12-30") + days).astype("datetime64[us]")
         return dates, "The dates are numbers: read as Excel's days."
@@ -41,11 +42,15 @@ def parse_dates(values: pd.Series) -> tuple[pd.Series, str]:
     return texts.map(known).astype("datetime64[us]"), said
 
 
-def looks_like_dates(values: pd.Series) -> bool:
-    """At least nine in ten filled cells have the form of a date."""
-    texts = _plain(values.head(500))
+def looks_like_dates(values: pd.Series, called: bool = False) -> bool:
+    """At least nine in ten filled cells have the form of a date.
+
+    Numbers may be Excel's days if the column is called like one of dates.
+    """
+    forms = f"{FORMS}|{DAYS}" if called else FORMS
+    texts = _plain(values.head(200))
     filled = texts[texts != ""]
-    return len(filled) > 0 and filled.str.contains(FORMS).mean() >= 0.9
+    return len(filled) > 0 and filled.str.contains(forms).mean() >= 0.9
 
 
 def without_outliers(dates: pd.Series) -> pd.Series:

@@ -114,12 +114,12 @@ def _dates(orders: pd.DataFrame) -> Found:
     filled = texts != ""
     parsed, said = parse_dates(texts)
     orders["date"] = without_outliers(parsed)
-    lost, known = filled & orders["date"].isna(), orders["date"].dropna()
+    lost, known = orders["date"].isna(), orders["date"].dropna()
     if filled.any():
         key = "dates" if len(known) and not said.startswith("Ambig") else "unsure dates"
         found.append(say(key, filled.sum(), said=said))
     if lost.any() and len(known):
-        found.append(say("bad dates", lost.sum(), shown=texts[lost].iloc[0]))
+        found.append(say("bad dates", lost.sum(), shown=max(texts[lost])))
     back = int((known.diff() < pd.Timedelta(0)).sum())
     if back and not known.is_monotonic_decreasing:
         found.append(say("unsorted", back))

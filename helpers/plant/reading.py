@@ -124,7 +124,7 @@ def _decode(data: bytes) -> tuple[str, str]:
             text, said = _guess(data)
     if text.count("\0") > len(text) / 100:
         text, said = _guess(data)
-    if text.count("\0") > len(text) / 100:
+    if len(re.findall(r"[\x00-\x08\x0e-\x1f\x7f-\x9f]", text)) > len(text) / 100:
         raise DataError(f"it is no text: it begins {data[:12]!r}. {SAVE}")
     nul = text.count("\0")
     return text.replace("\0", ""), said + (
@@ -136,7 +136,8 @@ def _guess(data: bytes) -> tuple[str, str]:
     """A text whose encoding nothing tells; a word to check it by."""
     import chardet
 
-    odd = b"\n".join(line for line in data.splitlines() if not line.isascii()) or data
+    odd = b"\n".join(line for line in data.splitlines() if not line.isascii())
+    odd = data if b"\0" in data or not odd else odd
     era = chardet.EncodingEra.MODERN_WEB
     codecs = [chardet.detect(odd, encoding_era=era)["encoding"] or "latin-1"]
     codecs.append(chardet.detect(odd)["encoding"])  # among those of old machines too
@@ -144,6 +145,8 @@ def _guess(data: bytes) -> tuple[str, str]:
     for codec in filter(None, codecs):
         with suppress(UnicodeDecodeError):
             words += re.findall(r"\w*[^\x00-\x7f]\w*", odd.decode(codec))[:1]
+    if not words:
+        return data.decode(codecs[0]), codecs[0]
     said = f"{codecs[0]} (a guess: is {words[0]!r} spelt right?"
     if words[0] != words[-1]:
         said += f" {codecs[1]} would give {words[-1]!r}. If so, save as UTF-8"
@@ -179,7 +182,8 @@ def _sniff(sample: str) -> tuple[str, str]:
             return found.delimiter, found.quotechar
     except csv.Error:
         pass
-    return (best if fit[best] > 0.9 else "\x1f"), '"'
+    first = sample.split("\n", 1)[0]
+    return (best if fit[best] > 0.9 or best in first else "\x1f"), '"'
 
 
 def _parse(text: str, separator: str, way: dict) -> Rows:

@@ -39,6 +39,8 @@ def make_table(
 
     """
     rows = [[cell.strip() for cell in row] for row in rows]
+    if not any(map(any, rows)):
+        raise DataError(f"{name} has no filled cell. Export it anew.")
     head, said = _find_header(rows, {_key(want) for want in wanted})
     body = [(n, row) for n, row in enumerate(rows[head + 1 :], head + 2) if any(row)]
     header = rows[head] + [""] * (

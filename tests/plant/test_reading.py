@@ -16,6 +16,8 @@ def test_odd_export(odd, tmp_path):
         assert clean is None, said
         return
     assert clean is not None, said
+    if odd.orders is ...:
+        return
     found = [
         [None if pd.isna(cell) else cell for cell in row]
         for row in clean[["date", "text", "label", "machine"]].values.tolist()
