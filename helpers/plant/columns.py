@@ -12,6 +12,7 @@ import pandas as pd
 from helpers.errors import DataError
 from helpers.plant.advice import MANY
 from helpers.plant.dates import looks_like_dates
+from helpers.plant.table import plain_name
 from helpers.plant.words import SPACELESS, tokens
 
 KINDS = {  # how such columns are called: English, German, French, Spanish, Chinese
@@ -68,29 +69,30 @@ def choose_columns(table: pd.DataFrame, said: Settings) -> tuple[Columns, list[s
             f"Column {min(twice)!r} is named for two purposes. Name another for one."
         )
     sample = table.iloc[:: max(1, len(table) // 1000)]
+    cells = {name: list(filter(None, sample[name])) for name in table}
     sentences = []
     for kind, name in found.items():
-        if name:
-            sentences.append(f"The {kind} column is {name!r}, as named.")
-            continue
-        free = sample.drop(columns=[name for name in found.values() if name])
-        fit = _candidates(free, kind)
-        found[kind] = fit[0] if fit else None
+        free = {n: c for n, c in cells.items() if n not in found.values()}
+        fit = [] if name else _candidates(free, kind, len(sample))
+        found[kind] = name or (fit[0] if fit else None)
         also = f" Others that fit: {_listed(fit[1:])}." if fit[1:] else ""
-        sentences.append(
-            f"The {kind} column is {fit[0]!r}, guessed.{also}"
-            if fit
-            else f"No {kind} column was found."
+        how = "as named" if name else "guessed"
+        one = f"The {kind} column is {found[kind]!r}, {how}.{also}"
+        sentences.append(one if found[kind] else f"No {kind} column was found.")
+    if not found["text"]:
+        raise DataError(
+            f"No column holds texts of several words: {_listed(table.columns)}. Export "
+            "the description too, or set PLANT_TEXT_COLUMN to its name."
         )
     return Columns(**{kind: found[kind] for kind in Columns._fields}), sentences
 
 
 def _named(table: pd.DataFrame, kind: str, name: str | None) -> str | None:
     """The column with this name; capitals, blanks and _ do not matter."""
-    keys = {_key(column): column for column in reversed(table.columns)}
-    if name is None or name in table.columns or _key(name) in keys:
-        return name if name is None or name in table.columns else keys[_key(name)]
-    near = difflib.get_close_matches(_key(name), list(keys), n=1)
+    keys = {plain_name(column): column for column in reversed(table.columns)}
+    if name is None or name in table.columns or plain_name(name) in keys:
+        return name if name is None or name in table.columns else keys[plain_name(name)]
+    near = difflib.get_close_matches(plain_name(name), list(keys), n=1)
     hint = f"Did you mean {keys[near[0]]!r}? " if near else ""
     raise DataError(
         f"There is no column {name!r}. {hint}The columns are {_listed(table.columns)}. "
@@ -98,48 +100,35 @@ def _named(table: pd.DataFrame, kind: str, name: str | None) -> str | None:
     )
 
 
-def _candidates(table: pd.DataFrame, kind: str) -> list[str]:
+def _candidates(cells: dict[str, list[str]], kind: str, rows: int) -> list[str]:
     """Columns that may be of this kind, the likeliest first.
 
-    Raises:
-        DataError: a text is wanted and no column holds words.
+    Args:
+        cells: the filled cells of each column that is free.
+        kind: what is looked for.
+        rows: how many rows the cells are from.
 
     """
-    called = {name for name in table if re.search(KINDS[kind], name, re.I)}
+    called = {name: bool(re.search(KINDS[kind], name, re.I)) for name in cells}
     if kind == "date":
-        dates = [
-            name for name in table if looks_like_dates(table[name], name in called)
-        ]
-        return sorted(dates, key=lambda name: name not in called)
+        dates = [n for n in cells if looks_like_dates(cells[n], called[n])]
+        return sorted(dates, key=lambda name: not called[name])
     if kind in ("machine", "label"):
-        most = MANY if kind == "label" else len(table)
-        sizes = {name: table[name][table[name] != ""].nunique() for name in table}
-        return [
-            n
-            for n in table
-            if n in called and 2 <= sizes[n] <= min(most, len(table) / 4)
-        ]
-    scores = {name: _wordiness(table[name]) * (1 + (name in called)) for name in table}
-    best = max(scores.values(), default=0)
-    if best < 0.5:
-        raise DataError(
-            f"No column holds texts of several words: {_listed(table.columns)}. Export "
-            "the description too, or set PLANT_TEXT_COLUMN to its name."
-        )
-    return sorted((n for n in table if scores[n] > best / 2), key=lambda n: -scores[n])
+        most = min(MANY if kind == "label" else rows, rows / 4)
+        return [n for n in cells if called[n] and 2 <= len(set(cells[n])) <= most]
+    scores = {n: _wordiness(cells[n]) * (1 + called[n]) for n in cells}
+    best = max([0.5, *scores.values()])
+    fit = [name for name in cells if scores[name] > best / 2 and scores[name] >= 0.5]
+    return sorted(fit, key=lambda name: -scores[name])
 
 
-def _wordiness(values: pd.Series) -> float:
+def _wordiness(cells: list[str]) -> float:
     """Mean number of words, at most 12, times the root of the share that differs."""
-    filled = values[values != ""]
-    words = [word for cell in filled for word in tokens(cell[:300]) if word.isalpha()]
+    if not cells:
+        return 0.0
+    words = [word for cell in cells for word in tokens(cell[:300]) if word.isalpha()]
     long = sum(len(word) > 2 or bool(SPACELESS.match(word)) for word in words)
-    different = filled.nunique() / max(len(filled), 1)
-    return min(long / len(values), 12) * different**0.5
-
-
-def _key(name: str) -> str:
-    return " ".join(name.replace("_", " ").split()).casefold()
+    return min(long / len(cells), 12) * (len(set(cells)) / len(cells)) ** 0.5
 
 
 def _listed(names) -> str:

@@ -73,15 +73,15 @@ def read_export(
             text, encoding = _decode(data)
             rows, separated = _csv_rows(text)
             said = f"{encoding}, {separated}"
+        if not ragged:
+            rows = [[_text(cell) for cell in row] for row in rows]
+        table, more = make_table(rows, names, ragged)
     except DataError as error:
         raise DataError(f"{path.name}: {error}") from None
     except Exception as error:  # whatever a damaged file makes a library raise
         raise DataError(
             f"{path.name} is damaged: {type(error).__name__}, {error!s:.120}. {SAVE}"
         ) from None
-    if not ragged:
-        rows = [[_text(cell) for cell in row] for row in rows]
-    table, more = make_table(path.name, rows, names, ragged)
     return table, [f"Read as {said}.", *more]
 
 
@@ -146,7 +146,7 @@ def _guess(data: bytes) -> tuple[str, str]:
         with suppress(UnicodeDecodeError):
             words += re.findall(r"\w*[^\x00-\x7f]\w*", odd.decode(codec))[:1]
     if not words:
-        return data.decode(codecs[0]), codecs[0]
+        return data.decode(codecs[0]), codecs[0].upper()
     said = f"{codecs[0]} (a guess: is {words[0]!r} spelt right?"
     if words[0] != words[-1]:
         said += f" {codecs[1]} would give {words[-1]!r}. If so, save as UTF-8"

@@ -2,7 +2,6 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterable
 
 import pandas as pd
 
@@ -21,13 +20,12 @@ Rows = list[list[str]]
 
 
 def make_table(
-    name: str, rows: Rows, wanted: list[str], ragged: bool = True
+    rows: Rows, wanted: list[str], ragged: bool
 ) -> tuple[pd.DataFrame, list[str]]:
-    """A table with named columns out of all rows of a file.
+    """A table with named columns out of all rows of a file, blank ones too.
 
     Args:
-        name: of the file, for messages.
-        rows: every row, blank ones too, so that they count as in the file.
+        rows: as in the file, so that their numbers are the file's.
         wanted: names of columns that must be there, if any are known.
         ragged: a row of another width is damaged (CSV); in a sheet it is not.
 
@@ -40,54 +38,61 @@ def make_table(
     """
     rows = [[cell.strip() for cell in row] for row in rows]
     if not any(map(any, rows)):
-        raise DataError(f"{name} has no filled cell. Export it anew.")
-    head, said = _find_header(rows, {_key(want) for want in wanted})
+        raise DataError("no cell is filled. Export it anew.")
+    head, said = _find_header(rows, {plain_name(name) for name in wanted})
+    width = len(rows[head]) if ragged else max(map(len, rows))
+    names, renamed = _names(rows[head] + [""] * (width - len(rows[head])))
     body = [(n, row) for n, row in enumerate(rows[head + 1 :], head + 2) if any(row)]
-    header = rows[head] + [""] * (
-        _usual_width(row for _, row in body) - len(rows[head])
-    )
-    body, dropped = _without_totals(body, header)
-    sound, broken = _sound_rows(name, body, len(header), ragged)
-    if not sound:
-        raise DataError(
-            f"{name} has no rows below its header {rows[head][:6]}. Export it anew."
-        )
-    names, renamed = _names(header)
-    table = pd.DataFrame(sound, columns=names, dtype=str)
-    unnamed = [new for new, old in zip(names, header, strict=True) if not old]
-    table = table.drop(columns=[new for new in unnamed if not table[new].any()])
+    body, dropped = _without_totals(body, rows[head])
+    body, broken = _sound_rows(body, width) if ragged else (body, [])
+    if not body:
+        raise DataError(f"no rows stand below the header {names[:6]}. Export it anew.")
+    padded = [row[:width] + [""] * (width - len(row)) for _, row in body]
+    table = pd.DataFrame(padded, columns=names, dtype=str)
+    unnamed = [name for name in names if name.startswith("column ")]
+    table = table.drop(columns=[name for name in unnamed if not table[name].any()])
     return table, said + dropped + broken + renamed
 
 
-def _usual_width(rows: Iterable[list[str]]) -> int:
-    widths = Counter(map(len, rows)).most_common(1)
-    return widths[0][0] if widths else 0
+def plain_name(name: str) -> str:
+    """A column's name without what does not matter: capitals, blanks, _ and marks."""
+    return " ".join(name.replace("\ufeff", "").replace("_", " ").split()).casefold()
 
 
 def _find_header(rows: Rows, wanted: set[str]) -> tuple[int, list[str]]:
     """Number of the header's row, from 0; a made one is inserted if there is none."""
-    top, width = rows[:LOOK], _usual_width(row for row in rows[:LOOK] if any(row))
+    top = rows[:LOOK]
+    width = Counter(len(row) for row in top if any(row)).most_common(1)[0][0]
     filled = [min(sum(map(bool, row)), width) for row in top]
     full = [n for n, count in enumerate(filled) if count >= 0.8 * max(filled)]
-    named = [n for n, row in enumerate(top) if wanted and wanted <= set(map(_key, row))]
+    sets = [{plain_name(cell) for cell in row} for row in top]
+    named = [n for n, names in enumerate(sets) if wanted and wanted <= names]
     head = (named or full)[0]
     titles = [" ".join(filter(None, row)) for row in rows[:head] if any(row)]
     said = [f"Skipped above the header: {titles[0][:50]!r}."] if titles else []
-    if not named and _is_data(rows[head], rows[head + 1 : 2000]):
+    body = [row for row in rows[head + 1 : 2000] if row != rows[head]]
+    data = any(
+        VALUE.fullmatch(cell)
+        or sum(row[place : place + 1] == [cell] for row in body) > 1
+        for place, cell in enumerate(rows[head])
+        if cell
+    )
+    if data and not named:
         rows.insert(head, [f"column {place + 1}" for place in range(width)])
         said.append("No header found: columns are called column 1, column 2 and so on.")
     return head, said
 
 
-def _is_data(row: list[str], body: Rows) -> bool:
-    """Whether a row is no header: it holds a number, or a value that comes again."""
-    body = [other for other in body if other != row]
-    return any(
-        VALUE.fullmatch(cell)
-        or sum(len(other) > place and other[place] == cell for other in body) > 1
-        for place, cell in enumerate(row)
-        if cell
-    )
+def _names(header: list[str]) -> tuple[list[str], list[str]]:
+    """A name for each column, none twice, without line breaks."""
+    names, said = [], []
+    for place, cell in enumerate(header, start=1):
+        name = " ".join(cell.replace("\ufeff", "").split()) or f"column {place}"
+        if name in names:
+            said.append(f"A second column {name!r} is called '{name} ({place})'.")
+            name = f"{name} ({place})"
+        names.append(name)
+    return names, said[:3]
 
 
 def _without_totals(body: list, header: list[str]) -> tuple[list, list[str]]:
@@ -103,56 +108,33 @@ def _without_totals(body: list, header: list[str]) -> tuple[list, list[str]]:
             again += 1
         else:
             kept.append((number, row))
-    said = (
-        [f"{_rows(len(totals))} of totals dropped: {totals[-1]!r}."] if totals else []
-    )
-    said += [f"{_rows(again)} that repeat the header dropped."] if again else []
+    said = [f"Dropped {len(totals)} rows of totals: {totals[-1]!r}."] if totals else []
+    said += [f"Dropped {again} rows that repeat the header."] if again else []
     return kept[::-1], said
 
 
-def _sound_rows(
-    name: str, body: list, width: int, ragged: bool
-) -> tuple[Rows, list[str]]:
-    """Rows as wide as the header; of a CSV, the others are left out and said."""
-    long = [(n, row) for n, row in body if any(row[width:])] if ragged else []
-    short = [(n, row) for n, row in body if len(row) < width] if ragged else []
+def _sound_rows(body: list, width: int) -> tuple[list, list[str]]:
+    """Rows as wide as the header; others are left out and said, or it stops.
+
+    Many rows that end early are no damage, unless two of them make up one.
+    """
+    wide = [pair for pair in body if any(pair[1][width:])]
+    short = [pair for pair in body if len(pair[1]) < width]
+    sizes = [len(row) for _, row in body]
+    torn = sum(a + b == width + 1 for a, b in zip(sizes, sizes[1:], strict=False))
     said = []
-    if len(short) > RULE * len(body):
-        said, short = (
-            [f"{_rows(len(short))} end early; the cells missing are empty."],
-            [],
-        )
-    broken = sorted(long + short)
+    if len(short) > RULE * len(body) and torn < len(short) / 10:
+        said.append(f"{len(short):,} rows end early; the cells missing are empty.")
+        short = []
+    broken = sorted(wide + short)
     if broken:
-        first, cells = broken[0]
         text = (
-            f"{_rows(len(broken))} of {len(body):,} have more or fewer cells than the "
+            f"{len(broken):,} of {len(body):,} rows have more or fewer cells than the "
+            f"header, first row {broken[0][0]}: {' | '.join(broken[0][1])[:60]!r}. "
+            "Separators and line breaks inside texts need quotation marks around."
         )
-        text += f"header, the first in row {first}: {' | '.join(cells)[:60]!r}. "
-        text += "Separators and line breaks inside texts need quotation marks around."
         if len(broken) > RULE * len(body):
-            raise DataError(f"{name}: {text} Export it so, or as .xlsx.")
+            raise DataError(f"{text} Export it so, or as .xlsx.")
         said.append(f"Left out: {text}")
     bad = {number for number, _ in broken}
-    sound = [row[:width] + [""] * (width - len(row)) for n, row in body if n not in bad]
-    return sound, said
-
-
-def _names(header: list[str]) -> tuple[list[str], list[str]]:
-    """A name for each column, none twice, without line breaks."""
-    names, said = [], []
-    for place, cell in enumerate(header, start=1):
-        name = " ".join(cell.replace("\ufeff", "").split()) or f"column {place}"
-        if name in names:
-            said.append(f"A second column {name!r} is called '{name} ({place})'.")
-            name = f"{name} ({place})"
-        names.append(name)
-    return names, said[:3]
-
-
-def _key(name: str) -> str:
-    return " ".join(name.replace("\ufeff", "").replace("_", " ").split()).casefold()
-
-
-def _rows(count: int) -> str:
-    return f"{count:,} row" + "s" * (count != 1)
+    return [pair for pair in body if pair[0] not in bad], said

@@ -217,9 +217,14 @@ def layouts() -> list[Odd]:
         Odd("every cell quoted", lines(quoting=csv.QUOTE_ALL), ["commas"], EN),
         Odd("line break, quotes, separators in a cell", lines(cell), ["commas"], five),
         Odd("a quotation mark that is never closed", unclosed, [], unclosed_orders),
-        Odd("three kinds of line ends", "".join(pieces), ["2 rows that repeat"], EN),
+        Odd(
+            "three kinds of line ends",
+            "".join(pieces),
+            ["Dropped 2 rows that repeat"],
+            EN,
+        ),
         Odd("titles above", title + lines(), ["Skipped above the header: 'Plant"], EN),
-        Odd("totals below", lines() + total, ["2 rows of totals dropped: 'Total"], EN),
+        Odd("totals below", lines() + total, ["Dropped 2 rows of totals: 'Total"], EN),
         Odd(
             "no header",
             lines().split("\r\n", 1)[1],
@@ -236,13 +241,19 @@ def layouts() -> list[Odd]:
             "crew",
             "description",
         ),
-        Odd("a separator inside a text", loose, ["Left out: 1 row of 120"], rest),
-        Odd("a line break without quotes", split, ["Left out: 2 rows of 121"], rest),
+        Odd("a separator inside a text", loose, ["Left out: 1 of 120 rows"], rest),
+        Odd("a line break without quotes", split, ["Left out: 2 of 121 rows"], rest),
         Odd(
             "3,006 columns",
             lines(wide, HEADER + [f"x{n}" for n in range(3000)]),
             [],
             EN,
+        ),
+        Odd(
+            "rows that end early",
+            lines([row[: 6 - 2 * (n % 2)] for n, row in enumerate(EN)]),
+            ["60 rows end early"],
+            [[*row[:4], row[4] if n % 2 == 0 else "", 0] for n, row in enumerate(EN)],
         ),
         Odd(
             "one column of texts",
@@ -265,7 +276,7 @@ def sheets() -> list[Odd]:
         Odd(
             "Excel: two sheets, a title, a total",
             book(several),
-            ["sheet 'Data'; not read: 'Info'", "Skipped", "1 row of totals dropped"],
+            ["sheet 'Data'; not read: 'Info'", "Skipped", "Dropped 1 rows of totals"],
             EN,
             file="e.xlsx",
         ),
@@ -388,6 +399,8 @@ def no_tables() -> list[Odd]:
     locked = b"\xd0\xcf\x11\xe0" + "EncryptedPackage".encode("utf-16-le") * 9
     texts = changed(2, lambda n, c: f"{c}, urgent" if n % 2 else c)
     bare = lines(texts).replace('"', "")
+    torn = lines().replace(" ", "\r\n")
+    short = lines(header=HEADER[:5])
     noise = bytes(n * 37 % 256 for n in range(5000))
     return [
         Odd(
@@ -400,7 +413,7 @@ def no_tables() -> list[Odd]:
         Odd("a folder", None, ["directory"], None, file="."),
         Odd("an empty file", "", ["is empty (0 bytes)"], None),
         Odd("blanks only", " \r\n \n", ["is empty"], None),
-        Odd("only a header", lines([]), ["no rows below its header"], None),
+        Odd("only a header", lines([]), ["no rows stand below the header"], None),
         Odd(
             "a PDF named .csv",
             b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n",
@@ -414,17 +427,22 @@ def no_tables() -> list[Odd]:
         Odd("Excel with a password", locked, ["protected by a password"], None),
         Odd("Excel cut in half", whole[: len(whole) // 2], ["is damaged"], None),
         Odd(
-            "Excel without a filled sheet", book({"A": [], "B": []}), ["no rows"], None
+            "Excel without a filled sheet",
+            book({"A": [], "B": []}),
+            ["no cell is filled"],
+            None,
         ),
         Odd(
             "a zip file of something else", b"PK\x03\x04" + noise, ["is damaged"], None
         ),
         Odd("Parquet cut in half", parquet(TABLE)[:900], ["is damaged"], None),
         Odd("noise", noise, ["it is no text"], None),
+        Odd("line breaks inside all texts", torn, ["rows have more or fewer"], None),
+        Odd("a header one name short", short, ["more or fewer cells"], None),
         Odd(
             "separators inside half of the texts",
             bare,
-            ["60 rows of 120 have more"],
+            ["of 120 rows have more"],
             None,
         ),
     ]
