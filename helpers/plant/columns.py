@@ -23,6 +23,7 @@ KINDS = {  # how such columns are called: English, German, French, Spanish, Chin
     "label": r"label|crew|work.?cent|arbeitsplatz|gewerk|team|équipe|gr[ou]u?p|trade"
     "|categ|catég|kateg|class|klasse|departm|abteilung|班组|类别|部门",
 }
+NONE = "none"  # a reader's word for: there is no such column, do not guess
 
 
 class Settings(NamedTuple):
@@ -73,7 +74,8 @@ def choose_columns(table: pd.DataFrame, said: Settings) -> tuple[Columns, list[s
     sentences = []
     for kind, name in found.items():
         free = {n: c for n, c in cells.items() if n not in found.values()}
-        fit = [] if name else _candidates(free, kind, len(sample))
+        unwanted = name or plain_name(getattr(said, kind) or "") == NONE
+        fit = [] if unwanted else _candidates(free, kind, len(sample))
         found[kind] = name or (fit[0] if fit else None)
         also = f" Others that fit: {_listed(fit[1:])}." if fit[1:] else ""
         how = "as named" if name else "guessed"
@@ -92,6 +94,8 @@ def _named(table: pd.DataFrame, kind: str, name: str | None) -> str | None:
     keys = {plain_name(column): column for column in reversed(table.columns)}
     if name is None or name in table.columns or plain_name(name) in keys:
         return name if name is None or name in table.columns else keys[plain_name(name)]
+    if plain_name(name) == NONE:
+        return None
     near = difflib.get_close_matches(plain_name(name), list(keys), n=1)
     hint = f"Did you mean {keys[near[0]]!r}? " if near else ""
     raise DataError(

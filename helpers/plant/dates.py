@@ -6,6 +6,7 @@ import pandas as pd
 
 YEARS = 30  # a date further than this from the middle one is a placeholder
 NUMBERS = r"^(\d{1,2})[./-](\d{1,2})[./-](?:\d{4}|\d{2})(?!\d)"
+ZONE = r"(?<=:\d\d)(?:\.\d+)? ?(?:Z|[+-]\d\d:?\d\d)$"  # the local time is kept
 DAYS = r"^[2-5]\d{4}(?:\.\d+)?$"  # since 1899: 1954 to 2064
 FORMS = "|".join(
     [
@@ -37,10 +38,9 @@ def parse_dates(values: pd.Series) -> tuple[pd.Series, str]:
     if day_first is None:
         return pd.Series(pd.NaT, values.index, dtype="datetime64[us]"), said
     different = pd.Series(texts.unique())
-    parsed = pd.to_datetime(
-        different, format="mixed", dayfirst=day_first, errors="coerce", utc=True
-    )
-    known = dict(zip(different, parsed.dt.tz_localize(None), strict=True))
+    local = different.str.replace(ZONE, "", regex=True)
+    parsed = pd.to_datetime(local, format="mixed", dayfirst=day_first, errors="coerce")
+    known = dict(zip(different, parsed, strict=True))
     return texts.map(known).astype("datetime64[us]"), said
 
 

@@ -34,7 +34,7 @@ OTHERS = {  # how files begin that hold no table we read
     b"7z\xbc\xaf": "packed (7-Zip)",
     b"SQLite format 3": "a database",
     b"\xd0\xcf\x11\xe0": "an old Office file (.xls), or protected by a password",
-    b"{": "JSON",
+    b"{": "JSON or RTF",
     b"[{": "JSON",
     b"<": "a web page or XML",
 }
@@ -61,28 +61,18 @@ def read_export(
     """
     path, names = Path(path), [name for name in wanted if name]
     data = _content(path)
-    ragged = not data.startswith((b"PAR1", b"PK"))
     try:
-        if data.startswith(b"PAR1"):
-            frame = pq.read_table(io.BytesIO(data)).to_pandas(ignore_metadata=True)
-            frame = frame.astype(object).where(frame.notna(), "")
-            rows, said = [list(frame.columns), *frame.values.tolist()], "Parquet"
-        elif data.startswith(b"PK"):
-            rows, said = _sheet(data, names)
+        if data.startswith((b"PAR1", b"PK")):
+            rows, how = _foreign_rows(data, names)
+            table, said = make_table(rows, names, ragged=False)
         else:
             text, encoding = _decode(data)
             rows, separated = _csv_rows(text)
-            said = f"{encoding}, {separated}"
-        if not ragged:
-            rows = [[_text(cell) for cell in row] for row in rows]
-        table, more = make_table(rows, names, ragged)
+            table, said = make_table(rows, names, ragged=True)
+            how = f"{encoding}, {separated}"
     except DataError as error:
         raise DataError(f"{path.name}: {error}") from None
-    except Exception as error:  # whatever a damaged file makes a library raise
-        raise DataError(
-            f"{path.name} is damaged: {type(error).__name__}, {error!s:.120}. {SAVE}"
-        ) from None
-    return table, [f"Read as {said}.", *more]
+    return table, [f"Read as {how}.", *said]
 
 
 def _content(path: Path) -> bytes:
@@ -113,7 +103,9 @@ def _decode(data: bytes) -> tuple[str, str]:
     """The text of a file and the name of its encoding."""
     for mark, codec in MARKS.items():
         if data.startswith(mark):
-            return data.decode(codec), codec[:6].upper()
+            text = data.decode(codec, "replace")
+            broken = f", damaged characters: {text.count(chr(0xFFFD))}"
+            return text, codec[:6].upper() + broken * (chr(0xFFFD) in text)
     try:
         text, said = data.decode("utf-8"), "UTF-8"
     except UnicodeDecodeError:
@@ -165,7 +157,13 @@ def _csv_rows(text: str) -> tuple[Rows, str]:
         if _regularity(rows) > _regularity(best):
             best, used = rows, way
     if not best:
-        raise DataError("a quotation mark is not closed. Export it again.")
+        most = csv.field_size_limit()
+        raise DataError(
+            f"it is empty, or a cell has more than {most:,} characters: is a quotation "
+            "mark not closed? Export it again."
+        )
+    if separator != "\x1f" and max(map(len, best)) == 1:  # each row quoted as a whole
+        best = _parse("\n".join(row[0] for row in best if row), separator, {})
     if "quoting" in used:
         best = [[cell.strip().strip('"') for cell in row] for row in best]
     named = SEPARATORS.get(separator, "nothing: one column")
@@ -201,6 +199,24 @@ def _regularity(rows: Rows, least: int = 1) -> float:
     widths = Counter(len(row) for row in rows if any(row))
     usual, count = widths.most_common(1)[0] if widths else (0, 0)
     return count / widths.total() if usual >= least else 0.0
+
+
+def _foreign_rows(data: bytes, wanted: list[str]) -> tuple[Rows, str]:
+    """Rows of a Parquet file or of one sheet of an Excel file, as texts."""
+    try:
+        if data.startswith(b"PAR1"):
+            table = pq.read_table(io.BytesIO(data)).to_pandas(ignore_metadata=True)
+            table = table.astype(object).where(table.notna(), "")
+            rows, how = [list(table.columns), *table.to_numpy().tolist()], "Parquet"
+        else:
+            rows, how = _sheet(data, wanted)
+        return [[_text(cell) for cell in row] for row in rows], how
+    except DataError:
+        raise
+    except Exception as error:  # whatever a damaged file makes a library raise
+        raise DataError(
+            f"damaged: {type(error).__name__}, {error!s:.99}. {SAVE}"
+        ) from None
 
 
 def _sheet(data: bytes, wanted: list[str]) -> tuple[list, str]:

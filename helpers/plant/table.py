@@ -15,7 +15,8 @@ TOTAL = re.compile(
     r"|\(?\d+ (?:rows?|zeilen|lignes|filas)\b.*",
     re.I,
 )
-VALUE = re.compile(r"[-+]?\d[\d.,:/\s-]*")  # a number or a date: no name of a column
+# A number or a date is no name of a column; a year may be one.
+VALUE = re.compile(r"(?!(?:19|20)\d\d$)[-+]?\d[\d.,:/\s-]*")
 Rows = list[list[str]]
 
 
@@ -42,7 +43,8 @@ def make_table(
     head, said = _find_header(rows, {plain_name(name) for name in wanted})
     width = len(rows[head]) if ragged else max(map(len, rows))
     names, renamed = _names(rows[head] + [""] * (width - len(rows[head])))
-    body = [(n, row) for n, row in enumerate(rows[head + 1 :], head + 2) if any(row)]
+    below = enumerate(rows[head + 1 :], head + 2)
+    body = [(n, row) for n, row in below if any(cell.strip("-=:") for cell in row)]
     body, dropped = _without_totals(body, rows[head])
     body, broken = _sound_rows(body, width) if ragged else (body, [])
     if not body:
@@ -108,8 +110,8 @@ def _without_totals(body: list, header: list[str]) -> tuple[list, list[str]]:
             again += 1
         else:
             kept.append((number, row))
-    said = [f"Dropped {len(totals)} rows of totals: {totals[-1]!r}."] if totals else []
-    said += [f"Dropped {again} rows that repeat the header."] if again else []
+    said = [f"Rows of totals, dropped: {len(totals)} {totals[-1:]}."] * bool(totals)
+    said += [f"Rows that repeat the header, dropped: {again}."] * bool(again)
     return kept[::-1], said
 
 
@@ -124,17 +126,18 @@ def _sound_rows(body: list, width: int) -> tuple[list, list[str]]:
     torn = sum(a + b == width + 1 for a, b in zip(sizes, sizes[1:], strict=False))
     said = []
     if len(short) > RULE * len(body) and torn < len(short) / 10:
-        said.append(f"{len(short):,} rows end early; the cells missing are empty.")
+        said.append(f"Rows that end early, filled up: {len(short):,}.")
         short = []
     broken = sorted(wide + short)
     if broken:
         text = (
-            f"{len(broken):,} of {len(body):,} rows have more or fewer cells than the "
-            f"header, first row {broken[0][0]}: {' | '.join(broken[0][1])[:60]!r}. "
-            "Separators and line breaks inside texts need quotation marks around."
+            f"Rows with more or fewer cells than the header: {len(broken):,} of "
+            f"{len(body):,}, the first is row {broken[0][0]}: "
+            f"{' | '.join(broken[0][1])[:60]!r}. "
+            "Separators and line breaks inside texts need quotation marks around"
         )
         if len(broken) > RULE * len(body):
-            raise DataError(f"{text} Export it so, or as .xlsx.")
-        said.append(f"Left out: {text}")
+            raise DataError(f"{text}: export it so, or as .xlsx.")
+        said.append(f"{text}; these rows were left out.")
     bad = {number for number, _ in broken}
     return [pair for pair in body if pair[0] not in bad], said

@@ -174,13 +174,13 @@ def encodings() -> list[Odd]:
         Odd(
             "Spanish: UTF-8 with two damaged bytes",
             damaged,
-            ["2 damaged characters", "2 texts were saved in a wrong encoding"],
+            ["2 damaged characters", "saved in a wrong encoding: 2"],
             es_damaged,
         ),
         Odd(
             "Spanish: UTF-8 that was read as cp1252 once",
             in_language("es").encode().decode("cp1252", "ignore"),
-            ["texts were saved in a wrong encoding, such as"],
+            ["saved in a wrong encoding: 90"],
             ...,
         ),
         Odd(
@@ -206,6 +206,11 @@ def layouts() -> list[Odd]:
     pieces = [lines(EN[:40]), lines(EN[40:80], end="\n"), lines(EN[80:], end="\r")]
     hose = [n for n, row in enumerate(EN) if row[2] == "replace hose 3"]
     rest = [row for n, row in enumerate(EN) if n not in hose[:1]]
+    whole = lines(
+        [[line] for line in lines().splitlines()], ["x"], quoting=csv.QUOTE_ALL
+    )
+    whole = whole.removeprefix('"x"\r\n')
+    dashes = lines([["--", "----"] * 3, *EN], separator="|")
     split = lines().replace("replace hose 3", "replace\r\nhose 3", 1)
     loose = lines().replace("replace hose 3", "replace, hose 3", 1)
     names = ["No", "Date", "\ufeff Description ", "Crew\n", "Crew", "Cost"]
@@ -220,11 +225,11 @@ def layouts() -> list[Odd]:
         Odd(
             "three kinds of line ends",
             "".join(pieces),
-            ["Dropped 2 rows that repeat"],
+            ["repeat the header, dropped: 2"],
             EN,
         ),
         Odd("titles above", title + lines(), ["Skipped above the header: 'Plant"], EN),
-        Odd("totals below", lines() + total, ["Dropped 2 rows of totals: 'Total"], EN),
+        Odd("totals below", lines() + total, ["totals, dropped: 2 ['Total"], EN),
         Odd(
             "no header",
             lines().split("\r\n", 1)[1],
@@ -241,8 +246,8 @@ def layouts() -> list[Odd]:
             "crew",
             "description",
         ),
-        Odd("a separator inside a text", loose, ["Left out: 1 of 120 rows"], rest),
-        Odd("a line break without quotes", split, ["Left out: 2 of 121 rows"], rest),
+        Odd("a separator inside a text", loose, ["1 of 120, the first is row"], rest),
+        Odd("a line break without quotes", split, ["2 of 121, the first is row"], rest),
         Odd(
             "3,006 columns",
             lines(wide, HEADER + [f"x{n}" for n in range(3000)]),
@@ -252,9 +257,11 @@ def layouts() -> list[Odd]:
         Odd(
             "rows that end early",
             lines([row[: 6 - 2 * (n % 2)] for n, row in enumerate(EN)]),
-            ["60 rows end early"],
+            ["Rows that end early, filled up: 60"],
             [[*row[:4], row[4] if n % 2 == 0 else "", 0] for n, row in enumerate(EN)],
         ),
+        Odd("each row quoted as a whole", whole, ["separated by commas"], EN),
+        Odd("a line of dashes, as databases print", dashes, ["bars"], EN),
         Odd(
             "one column of texts",
             "Note\n" + "\n".join(r[2] for r in EN),
@@ -276,7 +283,7 @@ def sheets() -> list[Odd]:
         Odd(
             "Excel: two sheets, a title, a total",
             book(several),
-            ["sheet 'Data'; not read: 'Info'", "Skipped", "Dropped 1 rows of totals"],
+            ["sheet 'Data'; not read: 'Info'", "Skipped", "totals, dropped: 1"],
             EN,
             file="e.xlsx",
         ),
@@ -314,7 +321,7 @@ def faults() -> list[Odd]:
     without = [[*r[:3], None, *r[4:]] for r in EN]
     undated = [[r[0], None, *r[2:]] for r in EN]
     return [
-        Odd("30 orders", lines(few), ["Only 30 orders are left"], None),
+        Odd("30 orders", lines(few), ["Orders left: 30"], None),
         Odd(
             "one label",
             lines(changed(3, lambda n, c: "fitter")),
@@ -336,11 +343,18 @@ def faults() -> list[Odd]:
         ),
         Odd("the text is a number", lines(), ["codes, no words"], None, text="Cost"),
         Odd("no column of texts", lines(ids), ["No column holds texts"], None),
-        Odd("the label stands in the text", lines(leak), ["120 orders (100%)"], None),
-        Odd("... in half of the texts", lines(some), ["60 orders (50%) hold"], some),
+        Odd(
+            "the label stands in the text",
+            lines(leak),
+            ["gives it away: 120 (100%)"],
+            None,
+        ),
+        Odd("... in half of the texts", lines(some), ["gives it away: 60 (50%)"], some),
         Odd("a code in the text tells the label", lines(sign), ["'e2', 'e1'"], None),
-        Odd("rows twice", lines(EN + EN[:30]), ["30 rows repeat another row"], EN),
-        Odd("empty texts", lines(empty), ["20 rows have no text"], EN[20:]),
+        Odd("rows twice", lines(EN + EN[:30]), ["left out: 30"], EN),
+        Odd(
+            "empty texts", lines(empty), ["Rows without a text, left out: 20"], EN[20:]
+        ),
         Odd("labels in capitals", lines(shouted), ["'FITTER' -> 'fitter'"], EN),
         Odd(
             "labels typed wrongly",
@@ -352,14 +366,16 @@ def faults() -> list[Odd]:
             "names, phone, e-mail",
             lines(people),
             [
-                "2 texts may hold a name: '",
+                "Texts that may hold a name: 2, such as '",
                 "by J*** S****",
-                "1 texts may hold a phone number",
+                "a phone number: 1",
                 "j.s****@e******.o**",
             ],
             people,
         ),
-        Odd("dates out of order", lines(back), ["go back 1 times"], EN),
+        Odd(
+            "dates out of order", lines(back), ["older date than the row above: 1"], EN
+        ),
         Odd("day or month first?", lines(days, day="%d/%m/%Y"), ["Ambiguous"], days),
         Odd(
             "month first",
@@ -367,11 +383,17 @@ def faults() -> list[Odd]:
             ["month first, as in '01/31/2024'"],
             EN,
         ),
+        Odd(
+            "times with a zone",
+            lines(day="%Y-%m-%dT00:00:00+02:00"),
+            ["year first"],
+            EN,
+        ),
         Odd("both day and month first", mixed, ["contradict each other"], undated),
         Odd(
             "dates that are placeholders",
             far,
-            ["2 orders have no date that can be used, such as '9999"],
+            ["date that can be used: 2, such as '9999"],
             late,
         ),
         Odd("no labels", lines(without), ["None of the 120 orders has"], without),
@@ -425,24 +447,22 @@ def no_tables() -> list[Odd]:
         ),
         Odd("JSON", '[{"text": "leak"}]', ["is JSON"], None),
         Odd("Excel with a password", locked, ["protected by a password"], None),
-        Odd("Excel cut in half", whole[: len(whole) // 2], ["is damaged"], None),
+        Odd("Excel cut in half", whole[: len(whole) // 2], ["damaged: "], None),
         Odd(
             "Excel without a filled sheet",
             book({"A": [], "B": []}),
             ["no cell is filled"],
             None,
         ),
-        Odd(
-            "a zip file of something else", b"PK\x03\x04" + noise, ["is damaged"], None
-        ),
-        Odd("Parquet cut in half", parquet(TABLE)[:900], ["is damaged"], None),
+        Odd("a zip file of something else", b"PK\x03\x04" + noise, ["damaged: "], None),
+        Odd("Parquet cut in half", parquet(TABLE)[:900], ["damaged: "], None),
         Odd("noise", noise, ["it is no text"], None),
-        Odd("line breaks inside all texts", torn, ["rows have more or fewer"], None),
+        Odd("line breaks inside all texts", torn, ["Rows with more or fewer"], None),
         Odd("a header one name short", short, ["more or fewer cells"], None),
         Odd(
             "separators inside half of the texts",
             bare,
-            ["of 120 rows have more"],
+            ["75 of 120, the first"],
             None,
         ),
     ]
