@@ -48,7 +48,7 @@ def _texts(texts: pd.Series) -> list[Advice]:
     codes = sum(map(_is_code, texts))
     if different == 1:
         found.append(say("one text", len(texts), shown=shown))
-    elif codes > 0.9 * len(texts) or forms < min(different / 10, 30):
+    elif codes > 0.9 * len(texts) or forms <= 2 < different / 10:
         found.append(say("codes", len(texts), shown=shown))
     elif different < min(30, len(texts) / 10):
         found.append(say("few texts", different, shown=shown))

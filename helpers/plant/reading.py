@@ -19,13 +19,6 @@ from helpers.plant.table import Rows, make_table
 
 MOST = 200_000_000  # bytes of a file
 SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
-MARKS = {
-    b"\xef\xbb\xbf": "utf-8-sig",
-    b"\xff\xfe\0\0": "utf-32",
-    b"\0\0\xfe\xff": "utf-32",
-    b"\xff\xfe": "utf-16",
-    b"\xfe\xff": "utf-16",
-}
 OTHERS = {  # how files begin that hold no table we read
     b"%PDF": "a PDF document",
     b"\x89PNG": "a picture",
@@ -101,15 +94,10 @@ def _content(path: Path) -> bytes:
 
 def _decode(data: bytes) -> tuple[str, str]:
     """The text of a file and the name of its encoding."""
-    for mark, codec in MARKS.items():
-        if data.startswith(mark):
-            text = data.decode(codec, "replace")
-            broken = f", damaged characters: {text.count(chr(0xFFFD))}"
-            return text, codec[:6].upper() + broken * (chr(0xFFFD) in text)
     try:
-        text, said = data.decode("utf-8"), "UTF-8"
+        text, said = data.decode("utf-8-sig"), "UTF-8"
     except UnicodeDecodeError:
-        text = data.decode("utf-8", "replace")
+        text = data.decode("utf-8-sig", "replace")
         broken = text.count("\ufffd")
         said = f"UTF-8, {broken} damaged characters shown as \ufffd"
         if broken > sum(not letter.isascii() for letter in text) / 10:
@@ -118,31 +106,29 @@ def _decode(data: bytes) -> tuple[str, str]:
         text, said = _guess(data)
     if len(re.findall(r"[\x00-\x08\x0e-\x1f\x7f-\x9f]", text)) > len(text) / 100:
         raise DataError(f"it is no text: it begins {data[:12]!r}. {SAVE}")
-    nul = text.count("\0")
-    return text.replace("\0", ""), said + (
-        f", {nul} NUL characters dropped" * bool(nul)
-    )
+    nul = f", {text.count(chr(0))} NUL characters dropped" if "\0" in text else ""
+    return text.replace("\0", ""), said + nul
 
 
 def _guess(data: bytes) -> tuple[str, str]:
-    """A text whose encoding nothing tells; a word to check it by."""
+    """A text whose encoding nothing tells, and a word of it to check that by."""
     import chardet
 
     odd = b"\n".join(line for line in data.splitlines() if not line.isascii())
     odd = data if b"\0" in data or not odd else odd
-    era = chardet.EncodingEra.MODERN_WEB
-    codecs = [chardet.detect(odd, encoding_era=era)["encoding"] or "latin-1"]
-    codecs.append(chardet.detect(odd)["encoding"])  # among those of old machines too
-    words = []
-    for codec in filter(None, codecs):
-        with suppress(UnicodeDecodeError):
-            words += re.findall(r"\w*[^\x00-\x7f]\w*", odd.decode(codec))[:1]
-    if not words:
-        return data.decode(codecs[0]), codecs[0].upper()
-    said = f"{codecs[0]} (a guess: is {words[0]!r} spelt right?"
-    if words[0] != words[-1]:
-        said += f" {codecs[1]} would give {words[-1]!r}. If so, save as UTF-8"
-    return data.decode(codecs[0]), f"{said})"
+    found = {}  # a word under each encoding that fits: of today, then of any time
+    for era in (chardet.EncodingEra.MODERN_WEB, chardet.EncodingEra.ALL):
+        codec = chardet.detect(odd, encoding_era=era)["encoding"] or "latin-1"
+        with suppress(UnicodeDecodeError, LookupError):
+            word = re.search(r"\w*[^\x00-\x7f]\w*|$", data.decode(codec))[0]
+            found.setdefault(word, codec)
+    if not found:
+        raise DataError(f"no encoding fits; it begins {data[:12]!r}. {SAVE}")
+    (word, codec), *others = found.items()
+    said = codec.upper() + (f" (a guess: is {word!r} spelt right?" if word else "")
+    for other, name in others:
+        said += f" {name} would give {other!r}; if so, save it as UTF-8"
+    return data.decode(codec), said + (")" if word else "")
 
 
 def _csv_rows(text: str) -> tuple[Rows, str]:
@@ -234,6 +220,7 @@ def _sheet(data: bytes, wanted: list[str]) -> tuple[list, str]:
             header=None,
             na_filter=False,
             dtype=object,
+            engine="calamine",
         )
 
     def worth(name: str) -> tuple[int, int]:

@@ -66,7 +66,7 @@ def _find_header(rows: Rows, wanted: set[str]) -> tuple[int, list[str]]:
     top = rows[:LOOK]
     width = Counter(len(row) for row in top if any(row)).most_common(1)[0][0]
     filled = [min(sum(map(bool, row)), width) for row in top]
-    full = [n for n, count in enumerate(filled) if count >= 0.8 * max(filled)]
+    full = [n for n, count in enumerate(filled) if count >= 0.7 * max(filled)]
     sets = [{plain_name(cell) for cell in row} for row in top]
     named = [n for n, names in enumerate(sets) if wanted and wanted <= names]
     head = (named or full)[0]

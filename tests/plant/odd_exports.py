@@ -25,20 +25,22 @@ WORDS = {  # header, texts of two crews, names of the crews
     ),
     "de": (
         ["Auftrag", "Datum", "Kurztext", "Gewerk", "Anlage", "Kosten"],
-        "Motorschütz defekt|Kühlgerät prüfen|Schlüsselschalter lösen|Not-Aus stört"
-        "|Öl nachfüllen, Getriebe|Dichtung undicht|Förderband läuft schief|Hülse schmieren",
+        "Motorschütz defekt|Kühlgerät prüfen|Schlüsselschalter lösen"
+        "|Not-Aus stört|Öl nachfüllen, Getriebe|Dichtung undicht"
+        "|Förderband läuft schief|Hülse schmieren",
         ["Elektrik", "Schlosserei"],
     ),
     "fr": (
         ["Ordre", "Date", "Désignation", "Équipe", "Machine", "Coût"],
-        "défaut électrique armoire|capteur à remplacer|câble arraché|éclairage hors service"
-        "|fuite d'huile, vérin|graissage côté gauche|palier usé|courroie à régler",
+        "défaut électrique armoire|capteur à remplacer|câble arraché"
+        "|éclairage hors service|fuite d'huile, vérin|graissage côté gauche|palier usé|courroie à régler",
         ["électricité", "mécanique"],
     ),
     "es": (
         ["Orden", "Fecha", "Descripción", "Grupo", "Máquina", "Coste"],
-        "fallo eléctrico en el armario|cambiar batería|revisión del sensor|señal errónea"
-        "|fuga de aceite, prensa|correa pequeña rota|engrasar cojinete|válvula atascada",
+        "fallo eléctrico en el armario|cambiar batería|revisión del sensor"
+        "|señal errónea|fuga de aceite, prensa|correa pequeña rota"
+        "|engrasar cojinete|válvula atascada",
         ["electricidad", "mecánica"],
     ),
     "zh": (
@@ -160,7 +162,7 @@ def encodings() -> list[Odd]:
         Odd(
             "German: cp1252, semicolons, decimal commas, days first",
             german.encode("cp1252"),
-            ["1252 (a guess: is 'Motorschütz'", "semicolons", "day first"],
+            ["WINDOWS-1252 (a guess: is 'Motorschütz'", "semicolons", "day first"],
             orders("de"),
         ),
         Odd(
@@ -423,6 +425,7 @@ def no_tables() -> list[Odd]:
     bare = lines(texts).replace('"', "")
     torn = lines().replace(" ", "\r\n")
     short = lines(header=HEADER[:5])
+    cut = lines().encode("utf-16")[:-1]
     noise = bytes(n * 37 % 256 for n in range(5000))
     return [
         Odd(
@@ -456,6 +459,7 @@ def no_tables() -> list[Odd]:
         ),
         Odd("a zip file of something else", b"PK\x03\x04" + noise, ["damaged: "], None),
         Odd("Parquet cut in half", parquet(TABLE)[:900], ["damaged: "], None),
+        Odd("UTF-16 cut within a letter", cut, ["no encoding fits"], None),
         Odd("noise", noise, ["it is no text"], None),
         Odd("line breaks inside all texts", torn, ["Rows with more or fewer"], None),
         Odd("a header one name short", short, ["more or fewer cells"], None),
