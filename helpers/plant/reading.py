@@ -3,18 +3,15 @@
 import csv
 import io
 import re
-import warnings
-import zipfile
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
-from datetime import datetime
 from pathlib import Path
 
 import pandas as pd
-import pyarrow.parquet as pq
 
 from helpers.errors import DataError
+from helpers.plant.sheets import OLD_OFFICE, SAVE, sheet_rows
 from helpers.plant.table import Rows, make_table
 
 MOST = 200_000_000  # bytes of a file
@@ -26,12 +23,10 @@ OTHERS = {  # how files begin that hold no table we read
     b"\x1f\x8b": "packed (gzip)",
     b"7z\xbc\xaf": "packed (7-Zip)",
     b"SQLite format 3": "a database",
-    b"\xd0\xcf\x11\xe0": "an old Office file (.xls), or protected by a password",
     b"{": "JSON or RTF",
     b"[{": "JSON",
     b"<": "a web page or XML",
 }
-SAVE = "Open it with the program that made it and save it as .xlsx or CSV (UTF-8)."
 
 
 def read_export(
@@ -55,8 +50,8 @@ def read_export(
     path, names = Path(path), [name for name in wanted if name]
     data = _content(path)
     try:
-        if data.startswith((b"PAR1", b"PK")):
-            rows, how = _foreign_rows(data, names)
+        if data.startswith((b"PAR1", b"PK", OLD_OFFICE)):
+            rows, how = sheet_rows(data, names)
             table, said = make_table(rows, names, ragged=False)
         else:
             text, encoding = _decode(data)
@@ -185,60 +180,3 @@ def _regularity(rows: Rows, least: int = 1) -> float:
     widths = Counter(len(row) for row in rows if any(row))
     usual, count = widths.most_common(1)[0] if widths else (0, 0)
     return count / widths.total() if usual >= least else 0.0
-
-
-def _foreign_rows(data: bytes, wanted: list[str]) -> tuple[Rows, str]:
-    """Rows of a Parquet file or of one sheet of an Excel file, as texts."""
-    try:
-        if data.startswith(b"PAR1"):
-            table = pq.read_table(io.BytesIO(data)).to_pandas(ignore_metadata=True)
-            table = table.astype(object).where(table.notna(), "")
-            rows, how = [list(table.columns), *table.to_numpy().tolist()], "Parquet"
-        else:
-            rows, how = _sheet(data, wanted)
-        return [[_text(cell) for cell in row] for row in rows], how
-    except DataError:
-        raise
-    except Exception as error:  # whatever a damaged file makes a library raise
-        raise DataError(
-            f"damaged: {type(error).__name__}, {error!s:.99}. {SAVE}"
-        ) from None
-
-
-def _sheet(data: bytes, wanted: list[str]) -> tuple[list, str]:
-    """The sheet that has most of the wanted names; among equals, most filled cells."""
-    with zipfile.ZipFile(io.BytesIO(data)) as archive:
-        if "xl/workbook.xml" not in archive.namelist():
-            raise DataError(f"it is packed, but no .xlsx. {SAVE}")
-        if sum(part.file_size for part in archive.infolist()) > 10 * MOST:
-            raise DataError("unpacked it is too large. Export fewer columns or years.")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # about styles, which we do not read
-        sheets = pd.read_excel(
-            io.BytesIO(data),
-            sheet_name=None,
-            header=None,
-            na_filter=False,
-            dtype=object,
-            engine="calamine",
-        )
-
-    def worth(name: str) -> tuple[int, int]:
-        cells = set(map(str, sheets[name].head(300).to_numpy().ravel()))
-        return sum(want in cells for want in wanted), int(
-            (sheets[name] != "").sum().sum()
-        )
-
-    best, *others = sorted(sheets, key=worth, reverse=True)
-    said = f"Excel, sheet {best!r}"
-    said += f"; not read: {', '.join(map(repr, others[:5]))}" if others else ""
-    return sheets[best].to_numpy().tolist(), said
-
-
-def _text(cell: object) -> str:
-    """A cell as it would stand in a CSV: no 12.0 for 12, dates as 2024-03-31."""
-    if isinstance(cell, float):
-        cell = int(cell) if cell.is_integer() else cell
-    if isinstance(cell, datetime):
-        return str(cell).removesuffix(" 00:00:00")
-    return str(cell)

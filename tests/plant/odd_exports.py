@@ -33,7 +33,8 @@ WORDS = {  # header, texts of two crews, names of the crews
     "fr": (
         ["Ordre", "Date", "Désignation", "Équipe", "Machine", "Coût"],
         "défaut électrique armoire|capteur à remplacer|câble arraché"
-        "|éclairage hors service|fuite d'huile, vérin|graissage côté gauche|palier usé|courroie à régler",
+        "|éclairage hors service|fuite d'huile, vérin"
+        "|graissage côté gauche|palier usé|courroie à régler",
         ["électricité", "mécanique"],
     ),
     "es": (
@@ -279,6 +280,7 @@ def sheets() -> list[Odd]:
     days = [HEADER, *[[r[0], (r[1] - start).days, *r[2:]] for r in EN]]
     total = ["Total", None, None, None, None, 7200]
     several = {"Info": [["Plant Dresden"]], "Data": [["Orders"], [], *excel, total]}
+    old = Path(__file__).with_name("export.xls").read_bytes()
     indexed = parquet(TABLE.set_index("Description"))
     return [
         Odd("Excel", book({"Orders": excel}), ["Excel, sheet 'Orders'"], EN),
@@ -290,6 +292,7 @@ def sheets() -> list[Odd]:
             file="e.xlsx",
         ),
         Odd("Excel: dates as numbers", book({"A": days}), ["Excel's days"], EN),
+        Odd("Excel before 2007 (made with xlwt)", old, ["Excel, sheet 'A'"], EN),
         Odd("Parquet", parquet(TABLE), ["Read as Parquet"], EN, file="e.parquet"),
         Odd("Parquet: the texts are its index", indexed, ["Read as Parquet"], EN),
     ]
@@ -450,15 +453,27 @@ def no_tables() -> list[Odd]:
         ),
         Odd("JSON", '[{"text": "leak"}]', ["is JSON"], None),
         Odd("Excel with a password", locked, ["protected by a password"], None),
-        Odd("Excel cut in half", whole[: len(whole) // 2], ["damaged: "], None),
+        Odd(
+            "Excel cut in half",
+            whole[: len(whole) // 2],
+            ["no table can be read"],
+            None,
+        ),
         Odd(
             "Excel without a filled sheet",
             book({"A": [], "B": []}),
             ["no cell is filled"],
             None,
         ),
-        Odd("a zip file of something else", b"PK\x03\x04" + noise, ["damaged: "], None),
-        Odd("Parquet cut in half", parquet(TABLE)[:900], ["damaged: "], None),
+        Odd(
+            "a zip file of something else",
+            b"PK\x03\x04" + noise,
+            ["no table can be read"],
+            None,
+        ),
+        Odd(
+            "Parquet cut in half", parquet(TABLE)[:900], ["no table can be read"], None
+        ),
         Odd("UTF-16 cut within a letter", cut, ["no encoding fits"], None),
         Odd("noise", noise, ["it is no text"], None),
         Odd("line breaks inside all texts", torn, ["Rows with more or fewer"], None),
