@@ -35,6 +35,8 @@ def parse_dates(values: pd.Series) -> tuple[pd.Series, str]:
         return dates, "The dates are numbers: read as Excel's days."
     texts = texts.where(texts.str.contains(FORMS), "")
     day_first, said = _order(texts)
+    if len(filled) and not texts.any():
+        day_first, said = None, f"No date can be read, as in {filled.iloc[0][:40]!r}."
     if day_first is None:
         return pd.Series(pd.NaT, values.index, dtype="datetime64[us]"), said
     different = pd.Series(texts.unique())

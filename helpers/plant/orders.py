@@ -103,9 +103,9 @@ def _labels(orders: pd.DataFrame) -> Found:
 
 
 def _plain(label: str) -> str:
-    """Letters and digits only, all small."""
+    """Small letters, one blank for blanks, hyphens and stops; + and / may matter."""
     text = unicodedata.normalize("NFKC", label).casefold()
-    return "".join(re.findall(r"[^\W_]+", text)) or text
+    return re.sub(r"[\s_.,;:'-]+", " ", text).strip() or text
 
 
 def _dates(orders: pd.DataFrame) -> Found:

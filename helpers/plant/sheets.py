@@ -33,7 +33,7 @@ def sheet_rows(data: bytes, wanted: list[str]) -> tuple[Rows, str]:
             sheet.name: _texts(book.get_sheet_by_name(sheet.name).to_python(False))
             for sheet in book.sheets_metadata
             if sheet.typ == calamine.SheetTypeEnum.WorkSheet
-        }
+        } or {"": []}
     except Exception as error:  # whatever a damaged file makes a library raise
         what = f"{type(error).__name__}, {error!s:.99}"
         if data.startswith(OLD_OFFICE):

@@ -113,6 +113,7 @@ def test_what_is_shown_of_personal_data_is_masked():
         (["2024-03-31T23:30:00+02:00"], ["2024-03-31 23:30"], "year first"),
         (["2024-03-31T23:30:00.5Z"], ["2024-03-31 23:30"], "year first"),
         (["12", "pump", "10:15", "31.02.2024"], [None] * 4, ""),
+        (["", "5. März 2024"], [None, None], "No date can be read, as in '5. März"),
     ],
 )
 def test_dates(texts, dates, said):
@@ -253,6 +254,12 @@ def test_equal_texts_with_two_labels_are_counted():
         for n, row in enumerate(rows)
     ]
     assert "and another label: 60" in sentences(rows)
+
+
+def test_labels_that_may_differ_in_meaning_stay_apart():
+    names = ["Line 1.1", "line 1-1 ", "Line 11", "A+", "A"]
+    orders, _ = clean(changed(3, lambda n, c: names[n % 5]))
+    assert set(orders["label"]) == {"Line 1.1", "Line 11", "A+", "A"}
 
 
 def test_long_texts_are_cut_and_said():
