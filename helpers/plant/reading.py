@@ -148,7 +148,8 @@ def _csv_rows(text: str) -> tuple[Rows, str]:
     if "quoting" in used:
         best = [[cell.strip().strip('"') for cell in row] for row in best]
     named = SEPARATORS.get(separator, "nothing: one column")
-    return best, f"separated by {named}"
+    letters = ", quotation marks read as letters" if "quoting" in used else ""
+    return best, f"separated by {named}{letters}"
 
 
 def _sniff(sample: str) -> tuple[str, str]:

@@ -224,7 +224,12 @@ def layouts() -> list[Odd]:
         Odd("a first line sep=;", "sep=;\n" + lines(separator=";"), ["semicolons"], EN),
         Odd("every cell quoted", lines(quoting=csv.QUOTE_ALL), ["commas"], EN),
         Odd("line break, quotes, separators in a cell", lines(cell), ["commas"], five),
-        Odd("a quotation mark that is never closed", unclosed, [], unclosed_orders),
+        Odd(
+            "a quotation mark that is never closed",
+            unclosed,
+            ["read as letters"],
+            unclosed_orders,
+        ),
         Odd(
             "three kinds of line ends",
             "".join(pieces),
@@ -438,7 +443,7 @@ def no_tables() -> list[Odd]:
             None,
             file="absent.csv",
         ),
-        Odd("a folder", None, ["directory"], None, file="."),
+        Odd("a folder", None, ["Cannot read"], None, file="."),
         Odd("an empty file", "", ["is empty (0 bytes)"], None),
         Odd("blanks only", " \r\n \n", ["is empty"], None),
         Odd("only a header", lines([]), ["no rows stand below the header"], None),
@@ -474,6 +479,7 @@ def no_tables() -> list[Odd]:
         Odd(
             "Parquet cut in half", parquet(TABLE)[:900], ["no table can be read"], None
         ),
+        Odd("a line that does not end", "x" * 200_000, ["a cell has more than"], None),
         Odd("UTF-16 cut within a letter", cut, ["no encoding fits"], None),
         Odd("noise", noise, ["it is no text"], None),
         Odd("line breaks inside all texts", torn, ["Rows with more or fewer"], None),
