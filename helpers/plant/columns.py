@@ -120,19 +120,19 @@ def _candidates(cells: dict[str, list[str]], kind: str, rows: int) -> list[str]:
     if kind in ("machine", "label"):
         most = min(MANY if kind == "label" else rows, rows / 4)
         return [n for n in cells if called[n] and 2 <= len(set(cells[n])) <= most]
-    scores = {n: _wordiness(cells[n]) * (1 + called[n]) for n in cells}
+    scores = {n: _wordiness(cells[n], rows) * (1 + called[n]) for n in cells}
     best = max([0.5, *scores.values()])
     fit = [name for name in cells if scores[name] > best / 2 and scores[name] >= 0.5]
     return sorted(fit, key=lambda name: -scores[name])
 
 
-def _wordiness(cells: list[str]) -> float:
-    """Mean number of words, at most 12, times the root of the share that differs."""
+def _wordiness(cells: list[str], rows: int) -> float:
+    """Mean words of a row, at most 12, times the root of the share that differs."""
     if not cells:
         return 0.0
     words = [word for cell in cells for word in tokens(cell[:300]) if word.isalpha()]
     long = sum(len(word) > 2 or bool(SPACELESS.match(word)) for word in words)
-    return min(long / len(cells), 12) * (len(set(cells)) / len(cells)) ** 0.5
+    return min(long / rows, 12) * (len(set(cells)) / len(cells)) ** 0.5
 
 
 def _listed(names) -> str:

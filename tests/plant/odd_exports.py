@@ -214,6 +214,10 @@ def layouts() -> list[Odd]:
     )
     whole = whole.removeprefix('"x"\r\n')
     dashes = lines([["--", "----"] * 3, *EN], separator="|")
+    said_total = changed(2, lambda n, c: "Total" if n == 50 else c)
+    parts = [lines(EN[n : n + 40]).split("\r\n", 1)[1] for n in (0, 40, 80)]
+    subtotal = "Subtotal,,,,,20\r\n"
+    between = lines([]) + "".join(part + subtotal for part in parts)
     split = lines().replace("replace hose 3", "replace\r\nhose 3", 1)
     loose = lines().replace("replace hose 3", "replace, hose 3", 1)
     names = ["No", "Date", "\ufeff Description ", "Crew\n", "Crew", "Cost"]
@@ -238,6 +242,8 @@ def layouts() -> list[Odd]:
         ),
         Odd("titles above", title + lines(), ["Skipped above the header: 'Plant"], EN),
         Odd("totals below", lines() + total, ["totals, dropped: 2 ['Total"], EN),
+        Odd("totals in between", between, ["totals, dropped: 3 ['Subtotal 20"], EN),
+        Odd("a text that says Total", lines(said_total), ["commas"], said_total),
         Odd(
             "no header",
             lines().split("\r\n", 1)[1],

@@ -163,12 +163,18 @@ def test_capitals_and_blanks_in_a_name_do_not_matter(name):
 
 
 def test_another_text_that_fits_is_named():
-    rows = [[*row, f"{row[2]} and more words of it"] for row in EN]
-    table = table_of(rows, [*HEADER, "Remark"])
-    columns, said = plant.choose_columns(table, NOTHING)
-    assert {columns.text} | {"Remark"} >= {"Remark"} and "Others that fit: " in str(
-        said
-    )
+    rows = [[*row, f"{row[2]} and more"] for row in EN]
+    columns, said = plant.choose_columns(table_of(rows, [*HEADER, "Remark"]), NOTHING)
+    assert columns.text == "Description"  # it is called so
+    assert "Others that fit: Remark" in said[1]
+
+
+def test_long_remarks_in_few_rows_are_not_the_text():
+    rows = [
+        [*row, "many words " * 5 if n % 10 == 0 else ""] for n, row in enumerate(EN)
+    ]
+    table = table_of(rows, [*HEADER[:2], "Was", *HEADER[3:], "Remark"])
+    assert plant.choose_columns(table, NOTHING)[0].text == "Was"
 
 
 # --- advice
