@@ -214,6 +214,8 @@ def layouts() -> list[Odd]:
     )
     whole = whole.removeprefix('"x"\r\n')
     dashes = lines([["--", "----"] * 3, *EN], separator="|")
+    backslash = lines().replace('"oil leak,', '"oil \\"leak\\",')
+    leak = changed(2, lambda n, c: c.replace("leak,", '"leak",'))
     said_total = changed(2, lambda n, c: "Total" if n == 50 else c)
     parts = [lines(EN[n : n + 40]).split("\r\n", 1)[1] for n in (0, 40, 80)]
     subtotal = "Subtotal,,,,,20\r\n"
@@ -242,6 +244,8 @@ def layouts() -> list[Odd]:
         ),
         Odd("titles above", title + lines(), ["Skipped above the header: 'Plant"], EN),
         Odd("totals below", lines() + total, ["totals, dropped: 2 ['Total"], EN),
+        Odd("single quotation marks", lines(mark="'"), ["commas"], EN),
+        Odd("quotation marks after a backslash", backslash, ["commas"], leak),
         Odd("totals in between", between, ["totals, dropped: 3 ['Subtotal 20"], EN),
         Odd("a text that says Total", lines(said_total), ["commas"], said_total),
         Odd(
@@ -356,6 +360,12 @@ def faults() -> list[Odd]:
             ["codes, no words"],
             None,
             text="Description",
+        ),
+        Odd(
+            "the text is a number with a word",
+            lines(changed(2, lambda n, c: f"Order {70000 + n}")),
+            ["codes, no words"],
+            None,
         ),
         Odd("the text is a number", lines(), ["codes, no words"], None, text="Cost"),
         Odd("no column of texts", lines(ids), ["No column holds texts"], None),

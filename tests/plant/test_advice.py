@@ -221,6 +221,12 @@ def test_too_few_orders(count, stops):
         assert len(clean(EN[:count])[0]) == count
 
 
+def test_chinese_without_blanks_is_no_code():
+    words = ["号泵漏油", "号电机过热", "号皮带跑偏", "号阀门卡住"]
+    orders, _ = clean(changed(2, lambda n, c: f"{n % 9}{words[n % 4]}"))
+    assert len(orders) == 120
+
+
 def test_all_that_stops_is_said_at_once():
     rows = [[row[0], row[1], f"A{row[0]}", "fitter", *row[4:]] for row in EN]
     with pytest.raises(DataError) as error:
