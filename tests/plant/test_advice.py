@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from odd_exports import EN, HEADER, WORDS, changed, lines
+from odd_exports import EN, HEADER, WORDS, book, changed, lines
 from sklearn.feature_extraction.text import TfidfVectorizer
 
 from helpers import DataError, plant
@@ -147,6 +147,12 @@ def test_a_label_is_not_guessed_without_its_name():
     columns, said = plant.choose_columns(table_of(EN, header), NOTHING)
     assert columns == plant.Columns("Description", None, "Date", None)
     assert "No label column was found." in said
+
+
+@pytest.mark.parametrize("change", [lambda n: n, lambda n: "one"])
+def test_a_label_has_few_values_and_more_than_one(change):
+    rows = changed(3, lambda n, c: change(n))
+    assert plant.choose_columns(table_of(rows), NOTHING)[0].label is None
 
 
 def test_none_means_no_such_column():
@@ -313,6 +319,14 @@ def test_wanted_names_find_the_header(tmp_path):
     assert "Crew" not in plant.read_export(path)[0]
     table, said = plant.read_export(path, [None, "crew"])
     assert list(table) == HEADER and "Skipped above" in said[1]
+
+
+def test_wanted_names_find_the_sheet(tmp_path):
+    path = tmp_path / "a.xlsx"
+    more = [["A", "B"], *[[n, "words"] for n in range(2000)]]
+    path.write_bytes(book({"Long": more, "Orders": [HEADER, *EN]}))
+    assert list(plant.read_export(path)[0]) == ["A", "B"]
+    assert list(plant.read_export(path, ["crew"])[0]) == HEADER
 
 
 def test_fifty_thousand_orders(tmp_path):
