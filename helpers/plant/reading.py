@@ -155,14 +155,14 @@ def _csv_rows(text: str) -> tuple[Rows, str]:
 def _sniff(sample: str) -> tuple[str, str]:
     """Separator and quotation mark."""
     fit = {sign: _regularity(_parse(sample, sign, {})[:-1], 2) for sign in SEPARATORS}
-    best = max(fit, key=fit.get)
+    best, first = max(fit, key=fit.get), sample.split("\n", 1)[0]
     try:
         found = csv.Sniffer().sniff(sample, "".join(SEPARATORS))
-        if fit[found.delimiter] > fit[best] - 0.1:
+        fits = fit[found.delimiter] > fit[best] - 0.1
+        if fits and (found.delimiter in first or best not in first):
             return found.delimiter, found.quotechar
     except csv.Error:
         pass
-    first = sample.split("\n", 1)[0]
     return (best if fit[best] > 0.9 or best in first else "\x1f"), '"'
 
 

@@ -216,6 +216,8 @@ def layouts() -> list[Odd]:
     dashes = lines([["--", "----"] * 3, *EN], separator="|")
     backslash = lines().replace('"oil leak,', '"oil \\"leak\\",')
     leak = changed(2, lambda n, c: c.replace("leak,", '"leak",'))
+    inside = changed(2, lambda n, c: f'"o","x","y" {c}')
+    inside = lines(inside, separator=";", mark=None, quoting=csv.QUOTE_NONE)
     said_total = changed(2, lambda n, c: "Total" if n == 50 else c)
     parts = [lines(EN[n : n + 40]).split("\r\n", 1)[1] for n in (0, 40, 80)]
     subtotal = "Subtotal,,,,,20\r\n"
@@ -246,6 +248,7 @@ def layouts() -> list[Odd]:
         Odd("totals below", lines() + total, ["totals, dropped: 2 ['Total"], EN),
         Odd("single quotation marks", lines(mark="'"), ["commas"], EN),
         Odd("quotation marks after a backslash", backslash, ["commas"], leak),
+        Odd("marks and commas inside, semicolons outside", inside, ["semicolons"], ...),
         Odd("totals in between", between, ["totals, dropped: 3 ['Subtotal 20"], EN),
         Odd("a text that says Total", lines(said_total), ["commas"], said_total),
         Odd(
