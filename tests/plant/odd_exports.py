@@ -216,7 +216,7 @@ def layouts() -> list[Odd]:
     dashes = lines([["--", "----"] * 3, *EN], separator="|")
     backslash = lines().replace('"oil leak,', '"oil \\"leak\\",')
     leak = changed(2, lambda n, c: c.replace("leak,", '"leak",'))
-    inside = changed(2, lambda n, c: f'"o","x","y" {c}')
+    inside = changed(2, lambda n, c: f'"o","x","y" {c.replace(",", "")}')
     inside = lines(inside, separator=";", mark=None, quoting=csv.QUOTE_NONE)
     said_total = changed(2, lambda n, c: "Total" if n == 50 else c)
     parts = [lines(EN[n : n + 40]).split("\r\n", 1)[1] for n in (0, 40, 80)]
