@@ -7,7 +7,7 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
-from other_plants import write
+from other_plants import english, write
 
 from helpers.plant.saving import load_model
 
@@ -48,9 +48,9 @@ def test_chinese_orders_without_a_person(monkeypatch, tmp_path):
 
 
 def test_no_labels_ends_with_a_list_to_label(monkeypatch, tmp_path):
-    rows = [f"oil leak at pump {n} hose {n % 7} replace seal" for n in range(150)]
     path = tmp_path / "orders.csv"
-    path.write_text("Nr,Text\n" + "\n".join(f"{n},{t}" for n, t in enumerate(rows)))
+    complaints = english(200)[["complaint"]]
+    complaints.to_csv(path)
     settings = {"PLANT_CSV": path, "PLANT_OUT": tmp_path / "out"}
     with pytest.raises(CellExecutionError, match="to_label.csv: fill its column"):
         run(settings, monkeypatch)
