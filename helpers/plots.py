@@ -22,6 +22,7 @@ PURPLE, SKY, GREY, BLACK = "#CC79A7", "#56B4E9", "#8C8C8C", "#222222"
 PALETTE = [BLUE, ORANGE, GREEN, RED, PURPLE, SKY, GREY, BLACK]
 SIZE = (7.0, 3.4)  # of a figure, in inches
 STYLES = ["-", "--", ":", "-."]
+last_shown: tuple[bytes, str, str] = (b"", "", "")  # the last figure, its alt, reading
 
 
 def use_style() -> None:
@@ -48,10 +49,12 @@ def show(figure: "Figure", alt: str, reading: str, measured: bool = False) -> No
     import matplotlib.pyplot as plt
     from IPython.display import display
 
+    global last_shown
     kind, metadata = ("jpeg", None) if measured else ("png", {"Software": None})
     buffer = io.BytesIO()
     figure.savefig(buffer, format=kind, metadata=metadata)
     plt.close(figure)
+    last_shown = buffer.getvalue(), alt, reading
     display(
         {f"image/{kind}": buffer.getvalue(), "text/plain": f"<figure: {alt}>"},
         metadata={f"image/{kind}": {"alt": alt}},

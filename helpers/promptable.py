@@ -137,7 +137,8 @@ def fit_promptable(texts: Sequence[str]) -> Promptable:
         analyzer="char_wb", ngram_range=(3, 4), min_df=3, sublinear_tf=True
     )
     table = tfidf.fit_transform(texts)
-    svd = TruncatedSVD(DIMENSIONS, random_state=0, n_iter=4).fit(table)
+    size = min(DIMENSIONS, table.shape[1] - 1)  # few texts have few n-grams
+    svd = TruncatedSVD(size, random_state=0, n_iter=4).fit(table)
     axes = np.ascontiguousarray(svd.components_.T, np.float32)
     return Promptable(
         tfidf.get_feature_names_out().tolist(), tfidf.idf_.astype(np.float32), axes

@@ -40,21 +40,23 @@ class Decision(NamedTuple):
     reason: str
 
 
-def _read(folder: Path, tries: int = 3) -> tuple[dict, bytes]:
+def read_files(
+    folder: Path, file: str = "network.onnx", tries: int = 3
+) -> tuple[dict, bytes]:
     """The card and the network of one training; another process may replace them."""
     try:
         content = (folder / "model.json").read_bytes()
         card = json.loads(content)
-        network = (folder / "network.onnx").read_bytes()
+        network = (folder / file).read_bytes()
         if hashlib.sha256(network).hexdigest() != card["network_sha256"]:
-            raise ValueError("network.onnx does not belong to model.json")
+            raise ValueError(f"{file} does not belong to model.json")
         verify_model(folder, content)  # the very bytes that are used
         return card, network
     except (OSError, ValueError, KeyError, TypeError, ModelError):
         if tries == 1:
             raise
         time.sleep(0.2)
-        return _read(folder, tries - 1)
+        return read_files(folder, file, tries - 1)
 
 
 class Router:
@@ -75,7 +77,7 @@ class Router:
 
         folder = Path(folder)
         try:
-            self.card, network = _read(folder)
+            self.card, network = read_files(folder)
             self.labels = list(self.card["labels"])
             self.minimum = float(self.card.get("minimum", 0.5))
             self.threshold = self.card.get("threshold")

@@ -18,7 +18,7 @@ from helpers.errors import CourseError
 from helpers.promptable import NAME
 from helpers.service import Service, key_files, start
 from helpers.service.access_log import PREFIX
-from helpers.service.backends.classifier import classifier_of
+from helpers.service.backends.classifier import classifier_of, plant_classifier
 from helpers.service.tls import Tls
 
 ZOMBIE = psutil.STATUS_ZOMBIE
@@ -36,6 +36,8 @@ def parser() -> argparse.ArgumentParser:
     help_ = "also serve this network of chapter 02, as NAME-lstm, with NAME as alias"
     routers = ("crew", "electrician")
     add("--router", action="append", default=[], choices=routers, help=help_)
+    help_ = "also serve the model of chapter 14 in this folder, under the folder's name"
+    add("--model", type=Path, action="append", default=[], metavar="DIR", help=help_)
     help_ = "where the hashes of the keys and the access log are kept"
     add("--folder", type=Path, default=STATE, help=help_)
     add("--parent", type=int, metavar="PID", help="end when this process is gone")
@@ -106,6 +108,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         keys, key = key_files.load_keys(folder / key_files.NAME, owner, *limits)
         more = [classifier_of(name) for name in options.router]
+        more += [plant_classifier(path) for path in options.model]
         keys.private_metrics = options.private_metrics
         tls = Tls(*options.tls, options.clients) if options.tls else None
         if options.clients and not tls:

@@ -669,6 +669,46 @@ WRONG = {
             "three uses on one day",
         ),
     ],
+    "14.1": [
+        (lambda p, right, wrong, look: 1 - look / wrong, "an error at 250 and a look"),
+        (
+            lambda p, right, wrong, look: cheapest_minimum(p, right, wrong, look, 1),
+            "0.40 is the highest minimum that lets both go",
+        ),
+        (
+            lambda p, right, wrong, look: cheapest_minimum(p, ~right, wrong, look),
+            "an error at 250 and a look at 25",
+        ),
+    ],
+    "14.2": [
+        (lambda p, count: np.argsort(p.max(1), kind="stable")[:count], "0.45, 0.05"),
+        (lambda p, count: list(range(count)), "the lead is what counts"),
+        (
+            lambda p, count: np.argsort(-np.diff(np.sort(p))[:, -1], kind="stable")[
+                :count
+            ],
+            "the lead is what counts",
+        ),
+        (
+            lambda p, count: (
+                len(p)
+                - 1
+                - np.argsort(np.diff(np.sort(p))[::-1, -1], kind="stable")[:count]
+            ),
+            "equals keep their order",
+        ),
+    ],
+    "14.3": [
+        (lambda curve, label, a_year: list(curve)[-1], "the step to 160 saves 50"),
+        (lambda curve, label, a_year: stop_at(curve, label, 1), "the step to 160"),
+        (lambda curve, label, a_year: stop_at(curve, 0, a_year), "the step to 160"),
+        (
+            lambda curve, label, a_year: min(
+                curve, key=lambda n: curve[n] * a_year + n * label
+            ),
+            "the first step loses",
+        ),
+    ],
 }
 
 
@@ -697,6 +737,22 @@ def shelf(days, lead, wanted):
         late = [days[k - stock] + lead > days[k] for k in range(stock, len(days))]
         if 1 - sum(late) / len(days) >= wanted:
             return stock
+
+
+def cheapest_minimum(p, right, wrong, look, step=-1):
+    """The cheapest minimum; with step 1 the lowest of equals."""
+    grid = np.arange(21)[::step] / 20
+    errors = np.where(right, 0, wrong)
+    return grid[np.argmin([np.where(p < m, look, errors).sum() for m in grid])]
+
+
+def stop_at(curve, label, a_year):
+    """Exercise 14.3 with some of what is given left out."""
+    counts = list(curve)
+    for now, then in zip(counts, counts[1:]):
+        if (then - now) * label > (curve[now] - curve[then]) * a_year:
+            return now
+    return counts[-1]
 
 
 def broken(lines):

@@ -111,7 +111,7 @@ def test_two_savings_and_a_reader_at_the_same_time(small, saved, monkeypatch):
     with ThreadPoolExecutor() as pool:
         savings = [pool.submit(save) for _ in range(2)]
         while not all(saving.done() for saving in savings):
-            router._read(target, tries=8)  # card and network belong together
+            router.read_files(target, tries=8)  # card and network belong together
         assert [saving.result() for saving in savings] == [None, None]
     assert folders(target.parent) == ["crew"]
 

@@ -9,13 +9,14 @@ named confidence, from the number named base (see helpers.explain).
 
 import json
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from helpers.errors import InputError
 from helpers.explain import Explanation
-from helpers.router import load_router
+from helpers.router import Router, load_router
 from helpers.service.backends.batching import Batcher, Predict
 from helpers.service.backends.schema import UNSURE, cannot_fill, fields_of, resolve
 from helpers.service.generation import Generation, Prompt, tokenize
@@ -143,11 +144,28 @@ def classifier_of(router: str) -> Classifier:
         router: "crew" or "electrician"; trained first if it is missing.
 
     """
-    loaded = load_router(router)
+    return _served(f"{router}-lstm", load_router(router), minimum=0.5)
+
+
+def plant_classifier(folder: Path) -> Classifier:
+    """A model of chapter 14 by its folder, under the folder's name, with its minimum.
+
+    Raises:
+        ModelError: the folder holds no such model, or it is damaged.
+
+    """
+    from helpers.plant.saving import load_model
+
+    loaded = load_model(folder)
+    return _served(folder.resolve().name, loaded, minimum=loaded.minimum)
+
+
+def _served(name: str, loaded: Router, minimum: float) -> Classifier:
     return Classifier(
-        f"{router}-lstm",
+        name,
         loaded.probabilities,
         loaded.labels,
         check=loaded.encode,
         explain=loaded.explain,
+        minimum=minimum,
     )

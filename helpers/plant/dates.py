@@ -1,0 +1,90 @@
+"""Dates as plants write them: which number is the day is decided by the data."""
+
+import re
+
+import pandas as pd
+
+YEARS = 30  # a date further than this from the middle one is a placeholder
+NUMBERS = r"^(\d{1,2})[./-](\d{1,2})[./-](?:\d{4}|\d{2})(?!\d)"
+ZONE = r"(?<=:\d\d)(?:\.\d+)? ?(?:Z|[+-]\d\d:?\d\d)$"  # the local time is kept
+DAYS = r"^[2-5]\d{4}(?:\.\d+)?$"  # since 1899: 1954 to 2064
+FORMS = "|".join(
+    [
+        NUMBERS.replace(r"(\d{1,2})", r"\d{1,2}"),
+        r"^\d{4}[./年-]\d{1,2}[./月-]\d{1,2}(?!\d)",
+        r"^(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])$",
+        r"^\d{1,2}[ .-]{1,2}[A-Za-z]{3,9}[ .,-]{1,2}\d{2,4}\b",
+        r"^[A-Za-z]{3,9}\.? \d{1,2},? \d{4}\b",
+    ]
+)
+
+
+def parse_dates(values: pd.Series) -> tuple[pd.Series, str]:
+    """Dates of texts in any usual form, NaT where there is none.
+
+    Returns:
+        datetime64 with the index of the values, and how they were read, as a sentence
+        that begins with "Ambiguous" where the data do not decide.
+
+    """
+    texts = _plain(values)
+    filled = texts[texts != ""]
+    if len(filled) and filled.str.contains(DAYS).all():
+        days = pd.to_timedelta(pd.to_numeric(texts, errors="coerce"), "D")
+        dates = (pd.Timestamp("1899-12-30") + days).astype("datetime64[us]")
+        return dates, "The dates are numbers: read as Excel's days."
+    texts = texts.where(texts.str.contains(FORMS), "")
+    day_first, said = _order(texts)
+    if len(filled) and not texts.any():
+        day_first, said = None, f"No date can be read, as in {filled.iloc[0][:40]!r}."
+    if day_first is None:
+        return pd.Series(pd.NaT, values.index, dtype="datetime64[us]"), said
+    different = pd.Series(texts.unique())
+    local = different.str.replace(ZONE, "", regex=True)
+    parsed = pd.to_datetime(local, format="mixed", dayfirst=day_first, errors="coerce")
+    known = dict(zip(different, parsed, strict=True))
+    return texts.map(known).astype("datetime64[us]"), said
+
+
+def looks_like_dates(cells: list[str], called: bool) -> bool:
+    """At least nine in ten filled cells have the form of a date.
+
+    Numbers may be Excel's days if the column is called like one of dates.
+    """
+    forms = f"{FORMS}|{DAYS}" if called else FORMS
+    fit = sum(bool(re.match(forms, cell)) for cell in cells[:200])
+    return fit > 0 and fit >= 0.9 * len(cells[:200])
+
+
+def without_outliers(dates: pd.Series) -> pd.Series:
+    """Placeholders such as 1900-01-01 or 9999-12-31 become NaT."""
+    distance = (dates - dates.median()).abs()
+    return dates.where(distance <= pd.Timedelta(days=365 * YEARS))
+
+
+def _plain(values: pd.Series) -> pd.Series:
+    """Without blanks around; 2024年3月5日 as 2024-3-5."""
+    texts = values.str.strip().str.replace("[年月]", "-", regex=True)
+    return texts.str.replace("日", "")
+
+
+def _order(texts: pd.Series) -> tuple[bool | None, str]:
+    """Whether the day stands first; None if some rows say yes and some no."""
+    parts = texts.str.extract(NUMBERS).dropna().astype(int)
+    if parts.empty:
+        return False, "The dates have the year first, or the month's name."
+    biggest, shown = (
+        parts.max(),
+        [repr(texts[parts[place].idxmax()]) for place in (0, 1)],
+    )
+    if biggest.min() > 12:
+        said = f"Day first, as in {shown[0]}, and month first, as in {shown[1]}: the "
+        return None, said + "dates contradict each other and none is used."
+    if biggest[0] > 12:
+        return True, f"The dates have the day first, as in {shown[0]}."
+    if biggest[1] > 12:
+        return False, f"The dates have the month first, as in {shown[1]}."
+    said = (
+        f"Ambiguous: no number above 12 tells the day from the month, as in {shown[0]}"
+    )
+    return True, f"{said}; read with the day first."
