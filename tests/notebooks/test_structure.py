@@ -118,8 +118,8 @@ class TestEveryNotebook:
 
 
 def test_helpers_stay_small():
-    """No file over 250 lines; a chapter after 06 brings at most 150 lines."""
-    lines = {"service": 0, "exercises": 0, "gpt": 0, "rest": 0}
+    """No file over 250 lines; a chapter after 06 brings at most 150, 14 a folder."""
+    lines = {"service": 0, "exercises": 0, "gpt": 0, "plant": 0, "rest": 0}
     for path in (ROOT / "helpers").rglob("*.py"):
         count = path.read_text(encoding="utf-8").count("\n")
         assert count <= 250, path
@@ -128,7 +128,7 @@ def test_helpers_stay_small():
     print(f"lines of helpers/: {lines}")
     chapters = len(CHAPTERS) - 7
     assert lines["rest"] <= 2000 + 150 * chapters and lines["gpt"] <= 700
-    assert lines["service"] <= 2700 + 50 * chapters
+    assert lines["service"] <= 2700 + 50 * chapters and lines["plant"] <= 1500
 
 
 @pytest.mark.parametrize("path", CHAPTERS, ids=name)
