@@ -169,7 +169,7 @@ def encodings() -> list[Odd]:
         Odd(
             "German of an old machine: cp850",
             german.encode("cp850"),
-            ["a guess", "would give 'Motorschütz'"],
+            ["a guess: is 'Motorsch", "spelt right? If not, save it as UTF-8"],
             ...,
         ),
         Odd("French: cp1252", french.encode("cp1252"), ["1252"], orders("fr")),
