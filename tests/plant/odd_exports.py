@@ -245,11 +245,16 @@ def layouts() -> list[Odd]:
             EN,
         ),
         Odd("titles above", title + lines(), ["Skipped above the header: 'Plant"], EN),
-        Odd("totals below", lines() + total, ["totals, dropped: 2 ['Total"], EN),
+        Odd("totals below", lines() + total, ["dropped: 2, such as 'Total"], EN),
         Odd("single quotation marks", lines(mark="'"), ["commas"], EN),
         Odd("quotation marks after a backslash", backslash, ["commas"], leak),
         Odd("marks and commas inside, semicolons outside", inside, ["semicolons"], ...),
-        Odd("totals in between", between, ["totals, dropped: 3 ['Subtotal 20"], EN),
+        Odd(
+            "totals in between",
+            between,
+            ["dropped: 3, such as 'Subtotal 20"],
+            EN,
+        ),
         Odd("a text that says Total", lines(said_total), ["commas"], said_total),
         Odd(
             "no header",
