@@ -5,7 +5,7 @@ import re
 import pandas as pd
 
 YEARS = 30  # a date further than this from the middle one is a placeholder
-NUMBERS = r"^(\d{1,2})[./-](\d{1,2})[./-](?:\d{4}|\d{2})(?!\d)"
+DAY_MONTH = r"^(\d{1,2})[./-](\d{1,2})[./-](?=(?:\d{4}|\d{2})(?!\d))"  # or month, day
 ZONE = r"(?<=:\d\d)(?:\.\d+)? ?(?:Z|[+-]\d\d:?\d\d)$"  # the local time is kept
 DAYS = r"^[2-5]\d{4}(?:\.\d+)?$"  # since 1899: 1954 to 2064
 FORMS = (  # pandas alone would make dates of "12" and "10:15" too
@@ -33,16 +33,18 @@ def parse_dates(values: pd.Series) -> tuple[pd.Series, str]:
         return dates, "The dates are numbers: read as Excel's days."
     texts = texts.where(texts.str.contains(FORMS), "")
     day_first, said = _order(texts)
-    if len(filled) and not texts.any():
-        said = f"No date can be read, as in {filled.iloc[0][:40]!r}."
     if day_first is None:
         return pd.Series(pd.NaT, values.index, dtype="datetime64[us]"), said
     different = pd.Series(texts.unique())  # far fewer than the orders
     plain = different.str.replace(ZONE, "", regex=True)
     plain = plain.str.replace("[年月]", "-", regex=True).str.replace("日", "")
-    parsed = pd.to_datetime(plain, format="mixed", dayfirst=day_first, errors="coerce")
-    known = dict(zip(different, parsed, strict=True))
-    return texts.map(known).astype("datetime64[us]"), said
+    if day_first:  # only here: 2024-03-05 beside 31.03.2024 stays in March
+        plain = plain.str.replace(DAY_MONTH, r"\2/\1/", regex=True)
+    parsed = pd.to_datetime(plain, format="mixed", errors="coerce")
+    dates = texts.map(dict(zip(different, parsed, strict=True)))
+    if len(filled) and dates.isna().all():
+        said = f"No date can be read, as in {filled.iloc[0][:40]!r}."
+    return dates.astype("datetime64[us]"), said
 
 
 def looks_like_dates(cells: list[str], called: bool) -> bool:
@@ -63,7 +65,7 @@ def without_outliers(dates: pd.Series) -> pd.Series:
 
 def _order(texts: pd.Series) -> tuple[bool | None, str]:
     """Whether the day stands first; None if some rows say yes and some no."""
-    parts = texts.str.extract(NUMBERS).dropna().astype(int)
+    parts = texts.str.extract(DAY_MONTH).dropna().astype(int)
     if parts.empty:
         return False, "The dates have the year first, or the month's name."
     (one, two), (row_one, row_two) = parts.max(), parts.idxmax()

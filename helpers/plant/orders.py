@@ -12,7 +12,7 @@ from helpers.plant.columns import Columns
 from helpers.plant.dates import parse_dates, without_outliers
 from helpers.prepare import MAX_CHARACTERS
 
-NOTHING = set("- -- ? . n/a na #n/a nan null none <na> k.a.".split())
+NOTHING = re.compile(r"[-?.]+|#?n/a|na|nan|null|none|<na>|k\.a\.", re.I)
 Found = tuple[pd.DataFrame, list[Advice]]
 
 
@@ -46,7 +46,7 @@ def clean_orders(table: pd.DataFrame, columns: Columns) -> Found:
 def _cells(values: pd.Series) -> pd.Series:
     """Texts with single blanks; what stands for nothing becomes ""."""
     texts = values.str.replace(r"\s+", " ", regex=True).str.strip()
-    return texts.mask(texts.str.casefold().isin(NOTHING), "")
+    return texts.mask(texts.str.fullmatch(NOTHING), "")
 
 
 def _rows(orders: pd.DataFrame, table: pd.DataFrame) -> Found:

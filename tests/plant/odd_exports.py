@@ -506,6 +506,7 @@ def no_tables() -> list[Odd]:
         Odd("a line that does not end", "x" * 200_000, ["a cell has more than"], None),
         Odd("UTF-16 cut within a letter", cut, ["no encoding fits"], None),
         Odd("noise", noise, ["it is no text"], None),
+        Odd("an unknown separator", lines(separator="~"), ["is one column"], None),
         Odd("line breaks inside all texts", torn, ["Rows with more or fewer"], None),
         Odd("a header one name short", short, ["more or fewer cells"], None),
         Odd(
