@@ -13,12 +13,7 @@ MISREAD = re.compile("Ã[\x80-\xbf\u0152-\u2122]|â€|\ufffd")  # UTF-8 read as
 
 
 def advise(orders: pd.DataFrame) -> list[Advice]:
-    """All findings on clean orders, those that stop first.
-
-    Args:
-        orders: columns text and label (NaN where there is none).
-
-    """
+    """All findings on clean orders (their text and label), those that stop first."""
     if len(orders) < FEWEST:
         return [say("few", len(orders))]
     found = [*_texts(orders["text"]), *_personal(orders["text"])]

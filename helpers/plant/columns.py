@@ -12,7 +12,7 @@ import pandas as pd
 from helpers.errors import DataError
 from helpers.plant.advice import MANY
 from helpers.plant.dates import looks_like_dates
-from helpers.plant.table import plain_name
+from helpers.plant.table import is_none, plain_name
 from helpers.plant.words import SPACELESS, tokens
 
 KINDS = {  # how such columns are called: English, German, French, Spanish, Chinese
@@ -23,7 +23,6 @@ KINDS = {  # how such columns are called: English, German, French, Spanish, Chin
     "label": r"label|crew|work.?cent|arbeitsplatz|gewerk|team|équipe|gr[ou]u?p|trade"
     "|categ|catég|kateg|class|klasse|departm|abteilung|班组|类别|部门",
 }
-NONE = "none"  # a reader's word for: there is no such column, do not guess
 
 
 class Settings(NamedTuple):
@@ -106,7 +105,7 @@ def _named(table: pd.DataFrame, kind: str, name: str | None) -> str | None:
         return name
     keys = {plain_name(column): column for column in reversed(table.columns)}
     key = plain_name(name)
-    if key in keys or key == NONE:
+    if key in keys or is_none(name):
         return keys.get(key, "")
     near = difflib.get_close_matches(key, list(keys), n=1)
     hint = f"Did you mean {keys[near[0]]!r}? " if near else ""
@@ -122,14 +121,7 @@ def _called(name: str, kind: str) -> bool:
 
 
 def _candidates(cells: dict[str, list[str]], kind: str, rows: int) -> list[str]:
-    """Columns that may be of this kind, the likeliest first.
-
-    Args:
-        cells: the filled cells of each column that is free.
-        kind: what is looked for.
-        rows: how many rows the cells are from.
-
-    """
+    """Columns that may be of this kind, the likeliest first, by their filled cells."""
     usual = [name for name in cells if _called(name, kind)]
     if kind == "date":
         rest = [name for name in cells if name not in usual]

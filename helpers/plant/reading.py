@@ -11,7 +11,7 @@ import pandas as pd
 
 from helpers.errors import DataError
 from helpers.plant.sheets import OLD_OFFICE, SAVE, sheet_rows
-from helpers.plant.table import Rows, make_table
+from helpers.plant.table import Rows, is_none, make_table
 
 MOST = 200_000_000  # bytes of a file
 SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
@@ -48,7 +48,7 @@ def read_export(
         DataError: no such file, too large, of another kind, damaged, or without rows.
 
     """
-    path, names = Path(path), [name for name in wanted if name]
+    path, names = Path(path), [name for name in wanted if name and not is_none(name)]
     data = _content(path)
     try:
         if data.startswith((b"PAR1", b"PK", OLD_OFFICE)):
@@ -156,7 +156,7 @@ def _separator(sample: str) -> str:
         width, share = _shape(_parse(sample, sign, {})[:-1])
         fit[sign] = (round(share, 1), width) if width > 1 else (0.0, 0)
     best = max(fit, key=fit.get)
-    if fit[best][0] >= 0.9 or best in first:
+    if fit[best][0] >= 0.9:
         return best
     usual = max(SEPARATORS, key=first.count)
     return usual if usual in first else NO_SEPARATOR

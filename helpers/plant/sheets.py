@@ -16,10 +16,6 @@ def sheet_rows(data: bytes, wanted: list[str]) -> tuple[Rows, str]:
     """Rows of a Parquet file or of one sheet of an Excel file, as texts.
 
     Of several sheets, the one with most of the wanted names, then with most cells.
-
-    Raises:
-        DataError: damaged, protected by a password, or of another kind.
-
     """
     try:
         if data.startswith(b"PAR1"):

@@ -19,25 +19,15 @@ TOTAL = re.compile(
 # A header holds no number and no date; a year may be the name of a column.
 VALUE = re.compile(r"(?!(?:19|20)\d\d$)[-+]?\d[\d.,:/\s-]*")
 Rows = list[list[str]]
-Numbered = list[tuple[int, list[str]]]
 
 
 def make_table(
     rows: Rows, wanted: list[str], ragged: bool
 ) -> tuple[pd.DataFrame, list[str]]:
-    """A table with named columns out of all rows of a file, blank ones too.
+    """A table with named columns out of all rows of a file, and what was decided.
 
-    Args:
-        rows: as in the file, so that their numbers are the file's.
-        wanted: names of columns that must be there, if any are known.
-        ragged: a row of another width is damaged (CSV); in a sheet it is not.
-
-    Returns:
-        Cells as text, and what was decided, as sentences.
-
-    Raises:
-        DataError: no rows below a header, or too many rows are damaged.
-
+    The wanted names are in the header, if any are known. A row of another width is
+    damaged where rows may be ragged (CSV); in a sheet it is not.
     """
     rows = [[cell.strip() for cell in row] for row in rows]
     if not any(map(any, rows)):
@@ -45,16 +35,12 @@ def make_table(
     head, said = _find_header(rows, {plain_name(name) for name in wanted})
     width = len(rows[head]) if ragged else max(map(len, rows))
     names, renamed = _names(rows[head] + [""] * (width - len(rows[head])))
-    body = [  # numbered as in the file, without blank rows and lines of dashes
-        (number, row)
-        for number, row in enumerate(rows[head + 1 :], head + 2)
-        if any(cell.strip("-=:") for cell in row)
-    ]
+    body = [row for row in rows[head + 1 :] if any(row)]
     body, dropped = _without_totals(body, rows[head])
     body, broken = _sound_rows(body, width) if ragged else (body, [])
     if not body:
         raise DataError(f"no rows stand below the header {names[:6]}. Export it anew.")
-    padded = [row[:width] + [""] * (width - len(row)) for _, row in body]
+    padded = [row[:width] + [""] * (width - len(row)) for row in body]
     table = pd.DataFrame(padded, columns=names, dtype=str)
     used = [n for n in names if not n.startswith("column ") or table[n].any()]
     return table[used], said + dropped + broken + renamed
@@ -63,6 +49,11 @@ def make_table(
 def plain_name(name: str) -> str:
     """A column's name without what does not matter: capitals, blanks, _ and marks."""
     return " ".join(name.replace("\ufeff", "").replace("_", " ").split()).casefold()
+
+
+def is_none(name: str) -> bool:
+    """A reader's word for: there is no such column, do not guess."""
+    return plain_name(name) == "none"
 
 
 def _find_header(rows: Rows, wanted: set[str]) -> tuple[int, list[str]]:
@@ -99,10 +90,10 @@ def _names(header: list[str]) -> tuple[list[str], list[str]]:
     return names, said[:3]
 
 
-def _without_totals(body: Numbered, header: list[str]) -> tuple[Numbered, list[str]]:
+def _without_totals(body: Rows, header: list[str]) -> tuple[Rows, list[str]]:
     """Drop repeated headers and totals: at the end, elsewhere if mostly empty."""
     kept, totals, again, at_end = [], [], 0, True
-    for number, row in reversed(body):
+    for row in reversed(body):
         cells = [cell for cell in row if cell]
         is_total = TOTAL.fullmatch(cells[0])
         at_end = at_end and is_total
@@ -111,7 +102,7 @@ def _without_totals(body: Numbered, header: list[str]) -> tuple[Numbered, list[s
         elif row == header:
             again += 1
         else:
-            kept.append((number, row))
+            kept.append(row)
     said = []
     if totals:
         said.append(f"Rows of totals, dropped: {len(totals)}, such as {totals[-1]!r}.")
@@ -120,25 +111,24 @@ def _without_totals(body: Numbered, header: list[str]) -> tuple[Numbered, list[s
     return kept[::-1], said
 
 
-def _sound_rows(body: Numbered, width: int) -> tuple[Numbered, list[str]]:
+def _sound_rows(body: Rows, width: int) -> tuple[Rows, list[str]]:
     """Rows as wide as the header; others are left out and said, or it stops.
 
     Many rows that end early are no damage, unless two of them make up one.
     """
-    sizes = [len(row) for _, row in body]
+    sizes = [len(row) for row in body]
     short = sum(size < width for size in sizes)
     torn = sum(one + two == width + 1 for one, two in pairwise(sizes))
     fill = short > RULE * len(body) and torn < short / 10
     said = [f"Rows that end early, filled up: {short:,}."] if fill else []
     sound, broken = [], []
-    for number, row in body:
-        good = not any(row[width:]) and (fill or len(row) >= width)
-        (sound if good else broken).append((number, row))
+    for row in body:
+        fits = not any(row[width:]) and (fill or len(row) >= width)
+        (sound if fits else broken).append(row)
     if broken:
-        number, row = broken[0]
         text = (
             f"Rows with more or fewer cells than the header: {len(broken):,} of "
-            f"{len(body):,}, the first is row {number}: {' | '.join(row)[:60]!r}. "
+            f"{len(body):,}, such as {' | '.join(broken[0])[:60]!r}. "
             "Separators and line breaks inside texts need quotation marks around"
         )
         if len(broken) > RULE * len(body):

@@ -103,11 +103,14 @@ def changed(place: int, change: Callable[[int, object], object]) -> list[list]:
     return rows
 
 
-def book(sheets: dict[str, list[list]]) -> bytes:
-    """An Excel file."""
+def book(sheets: dict[str, list[list] | None]) -> bytes:
+    """An Excel file; a sheet without rows is a chart's."""
     made = openpyxl.Workbook()
     made.remove(made.active)
     for name, rows in sheets.items():
+        if rows is None:
+            made.create_chartsheet(name)
+            continue
         sheet = made.create_sheet(name)
         for row in rows:
             sheet.append(row)
@@ -213,12 +216,20 @@ def layouts() -> list[Odd]:
         [[line] for line in lines().splitlines()], ["x"], quoting=csv.QUOTE_ALL
     )
     whole = whole.removeprefix('"x"\r\n')
+    whole_semicolons = "".join(
+        '"' + line.replace('"', '""') + '"\r\n'
+        for line in lines(separator=";").splitlines()
+    )
+    plain = changed(2, lambda n, c: c.replace(",", ""))
+    one_loose = lines(plain, separator=";", comma=True).replace("hose 3", "hose; 3", 1)
+    plain = [row for row in plain if row[0] != EN[hose[0]][0]]
     dashes = lines([["--", "----"] * 3, *EN], separator="|")
     backslash = lines().replace('"oil leak,', '"oil \\"leak\\",')
     leak = changed(2, lambda n, c: c.replace("leak,", '"leak",'))
     inside = changed(2, lambda n, c: f'"o","x","y" {c.replace(",", "")}')
     inside = lines(inside, separator=";", mark=None, quoting=csv.QUOTE_NONE)
     said_total = changed(2, lambda n, c: "Total" if n == 50 else c)
+    header, *first = [[r[2], *r[:2], *r[3:]] for r in [HEADER, *said_total]]
     parts = [lines(EN[n : n + 40]).split("\r\n", 1)[1] for n in (0, 40, 80)]
     subtotal = "Subtotal,,,,,20\r\n"
     between = lines([]) + "".join(part + subtotal for part in parts)
@@ -255,7 +266,7 @@ def layouts() -> list[Odd]:
             ["dropped: 3, such as 'Subtotal 20"],
             EN,
         ),
-        Odd("a text that says Total", lines(said_total), ["commas"], said_total),
+        Odd("a text that says Total", lines(first, header), ["commas"], said_total),
         Odd(
             "no header",
             lines().split("\r\n", 1)[1],
@@ -272,8 +283,8 @@ def layouts() -> list[Odd]:
             "crew",
             "description",
         ),
-        Odd("a separator inside a text", loose, ["1 of 120, the first is row"], rest),
-        Odd("a line break without quotes", split, ["2 of 121, the first is row"], rest),
+        Odd("a separator inside a text", loose, ["1 of 120, such as"], rest),
+        Odd("a line break without quotes", split, ["2 of 121, such as"], rest),
         Odd(
             "3,006 columns",
             lines(wide, HEADER + [f"x{n}" for n in range(3000)]),
@@ -287,6 +298,8 @@ def layouts() -> list[Odd]:
             [[*row[:4], row[4] if n % 2 == 0 else "", 0] for n, row in enumerate(EN)],
         ),
         Odd("each row quoted as a whole", whole, ["separated by commas"], EN),
+        Odd("... with semicolons", whole_semicolons, ["separated by semicolons"], EN),
+        Odd("decimal commas, one semicolon too many", one_loose, ["1 of 120"], plain),
         Odd("a line of dashes, as databases print", dashes, ["bars"], EN),
         Odd(
             "one column of texts",
@@ -489,6 +502,12 @@ def no_tables() -> list[Odd]:
             None,
         ),
         Odd(
+            "Excel with a chart only",
+            book({"chart": None}),
+            ["no cell is filled"],
+            None,
+        ),
+        Odd(
             "Excel without a filled sheet",
             book({"A": [], "B": []}),
             ["no cell is filled"],
@@ -512,7 +531,7 @@ def no_tables() -> list[Odd]:
         Odd(
             "separators inside half of the texts",
             bare,
-            ["75 of 120, the first"],
+            ["75 of 120, such as"],
             None,
         ),
     ]

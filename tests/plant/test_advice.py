@@ -320,7 +320,7 @@ def test_wanted_names_find_the_header(tmp_path):
     path = tmp_path / "a.csv"
     path.write_text("one,two,three,four,five,six\n" + lines())
     assert "Crew" not in plant.read_export(path)[0]
-    table, said = plant.read_export(path, [None, "crew"])
+    table, said = plant.read_export(path, [None, "crew", "None"])
     assert list(table) == HEADER and "Skipped above" in said[1]
 
 
