@@ -41,8 +41,8 @@ def read_export(
             from a title, and the sheet among several.
 
     Returns:
-        The table, every cell a text ("" where empty; dates as 2024-03-31), and what
-        was decided, as sentences.
+        The table, every cell a text ("" where empty), and what was decided, as
+        sentences.
 
     Raises:
         DataError: no such file, too large, of another kind, damaged, or without rows.
@@ -151,15 +151,16 @@ def _csv_rows(text: str) -> tuple[Rows, str]:
 
 def _separator(sample: str) -> str:
     """The separator under which most rows are alike; then the most cells."""
-    first, fit = sample.split("\n", 1)[0], {}
+    fit = {}
     for sign in SEPARATORS:
         width, share = _shape(_parse(sample, sign, {})[:-1])
         fit[sign] = (round(share, 1), width) if width > 1 else (0.0, 0)
     best = max(fit, key=fit.get)
     if fit[best][0] >= 0.9:
         return best
-    usual = max(SEPARATORS, key=first.count)
-    return usual if usual in first else NO_SEPARATOR
+    usual, rows = max(SEPARATORS, key=sample.count), sample.splitlines()
+    held = sum(usual in row for row in rows)
+    return usual if held > len(rows) / 3 else NO_SEPARATOR
 
 
 def _parse(text: str, separator: str, way: dict) -> Rows:

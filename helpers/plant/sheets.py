@@ -49,7 +49,6 @@ def _texts(rows: list[list]) -> Rows:
 
 
 def _text(cell: object) -> str:
-    """12 for 12.0; a date as 2024-03-31, with its time only where one is given."""
-    if isinstance(cell, float) and cell.is_integer():
-        return str(int(cell))
-    return str(cell).removesuffix(" 00:00:00")
+    """12 for 12.0, as people see it; other cells as they are."""
+    whole = isinstance(cell, float) and cell.is_integer()
+    return str(int(cell) if whole else cell)

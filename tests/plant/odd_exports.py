@@ -221,8 +221,8 @@ def layouts() -> list[Odd]:
         for line in lines(separator=";").splitlines()
     )
     plain = changed(2, lambda n, c: c.replace(",", ""))
-    one_loose = lines(plain, separator=";", comma=True).replace("hose 3", "hose; 3", 1)
-    plain = [row for row in plain if row[0] != EN[hose[0]][0]]
+    loose_de = lines(plain, separator=";", comma=True).replace("hose 3", "hose; 3")
+    plain = [row for n, row in enumerate(plain) if n not in hose]
     dashes = lines([["--", "----"] * 3, *EN], separator="|")
     backslash = lines().replace('"oil leak,', '"oil \\"leak\\",')
     leak = changed(2, lambda n, c: c.replace("leak,", '"leak",'))
@@ -239,6 +239,7 @@ def layouts() -> list[Odd]:
     wide = [[*row, *range(3000)] for row in EN]
     return [
         Odd("bars", lines(separator="|"), ["separated by bars"], EN),
+        Odd("a year as a name", lines(header=["2024", *HEADER[1:]]), ["commas"], EN),
         Odd("tabs, named .xls", lines(separator="\t"), ["tabs"], EN, file="a.xls"),
         Odd("a first line sep=;", "sep=;\n" + lines(separator=";"), ["semicolons"], EN),
         Odd("every cell quoted", lines(quoting=csv.QUOTE_ALL), ["commas"], EN),
@@ -298,8 +299,15 @@ def layouts() -> list[Odd]:
             [[*row[:4], row[4] if n % 2 == 0 else "", 0] for n, row in enumerate(EN)],
         ),
         Odd("each row quoted as a whole", whole, ["separated by commas"], EN),
-        Odd("... with semicolons", whole_semicolons, ["separated by semicolons"], EN),
-        Odd("decimal commas, one semicolon too many", one_loose, ["1 of 120"], plain),
+        Odd(
+            "... semicolons, a title", "Plant\n" + whole_semicolons, ["semicolons"], EN
+        ),
+        Odd(
+            "decimal commas, semicolons inside texts",
+            loose_de,
+            [f"{len(hose)} of 120"],
+            plain,
+        ),
         Odd("a line of dashes, as databases print", dashes, ["bars"], EN),
         Odd(
             "one column of texts",
@@ -525,6 +533,7 @@ def no_tables() -> list[Odd]:
         Odd("a line that does not end", "x" * 200_000, ["a cell has more than"], None),
         Odd("UTF-16 cut within a letter", cut, ["no encoding fits"], None),
         Odd("noise", noise, ["it is no text"], None),
+        Odd("... and a title", "Plant\n" + bare, ["75 of 120, such as"], None),
         Odd("an unknown separator", lines(separator="~"), ["is one column"], None),
         Odd("line breaks inside all texts", torn, ["Rows with more or fewer"], None),
         Odd("a header one name short", short, ["more or fewer cells"], None),
