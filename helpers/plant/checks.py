@@ -33,7 +33,7 @@ def advise(orders: pd.DataFrame) -> list[Advice]:
 
 def _texts(texts: pd.Series) -> list[Advice]:
     """Codes instead of words, few different texts, texts in a wrong encoding."""
-    found, shown, different = [], texts.iloc[0][:40], texts.nunique()
+    found, shown, different = [], texts.iloc[0], texts.nunique()
     forms = texts.str.replace(r"\d+", "0", regex=True).nunique()
     codes = sum(map(_is_code, texts))
     if different == 1:
@@ -43,7 +43,7 @@ def _texts(texts: pd.Series) -> list[Advice]:
     elif different < min(30, len(texts) / 10):
         found.append(say("few texts", different, shown=shown))
     if len(misread := texts[texts.str.contains(MISREAD)]):
-        found.append(say("encoding", len(misread), shown=misread.iloc[0][:40]))
+        found.append(say("encoding", len(misread), shown=misread.iloc[0]))
     return found
 
 
@@ -60,7 +60,7 @@ def _personal(texts: pd.Series) -> list[Advice]:
         masked, found = mask_personal(text)
         kinds.update(found)
         for kind in found:
-            shown.setdefault(kind, masked[:70])
+            shown.setdefault(kind, masked)
     return [
         say("personal", count, kind=kind, shown=shown[kind])
         for kind, count in kinds.most_common()

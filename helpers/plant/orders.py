@@ -78,8 +78,8 @@ def _labels(orders: pd.DataFrame) -> Found:
     labels = orders["label"].map(names)  # NaN where empty
     counts, total = labels.value_counts(), int(labels.notna().sum())
     if len(counts) > max(10, total / 4):
-        shown = counts.index[-1][:40]
-        return orders, [say("free labels", len(counts), orders=total, shown=shown)]
+        found = say("free labels", len(counts), orders=total, shown=counts.index[-1])
+        return orders, [found]
     rare = counts[counts < RARE]
     if len(rare):
         shown = ", ".join(f"{name!r} ({count})" for name, count in rare[:4].items())

@@ -7,6 +7,7 @@ from itertools import pairwise
 import pandas as pd
 
 from helpers.errors import DataError
+from helpers.plant.words import mask_personal
 
 LOOK = 300  # rows at the top among which the header is
 RULE = 0.2  # of the rows: what more rows than this have in common is no damage
@@ -126,9 +127,10 @@ def _sound_rows(body: Rows, width: int) -> tuple[Rows, list[str]]:
         fits = not any(row[width:]) and (fill or len(row) >= width)
         (sound if fits else broken).append(row)
     if broken:
+        shown, _ = mask_personal(" | ".join(broken[0]))
         text = (
             f"Rows with more or fewer cells than the header: {len(broken):,} of "
-            f"{len(body):,}, such as {' | '.join(broken[0])[:60]!r}. "
+            f"{len(body):,}, such as {shown[:60]!r}. "
             "Separators and line breaks inside texts need quotation marks around"
         )
         if len(broken) > RULE * len(body):

@@ -93,6 +93,14 @@ def test_what_is_shown_of_personal_data_is_masked():
     assert "Jane" not in said and "4567890" not in said and "jd@plant" not in said
 
 
+def test_persons_are_masked_wherever_a_text_is_shown(tmp_path):
+    with pytest.raises(DataError, match=r"by J\*\*\* D\*\*"):
+        clean(changed(2, lambda n, c: "by Jane Doe"), text="Description")
+    path = tmp_path / "a.csv"
+    path.write_text(lines() + "1,2024-01-01,by Jane Doe, at night,fitter,M1,1\n")
+    assert "by J*** D** | at" in plant.read_export(path)[1][1]
+
+
 # --- dates
 
 
