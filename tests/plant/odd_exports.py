@@ -533,7 +533,6 @@ def no_tables() -> list[Odd]:
         Odd("a line that does not end", "x" * 200_000, ["a cell has more than"], None),
         Odd("UTF-16 cut within a letter", cut, ["no encoding fits"], None),
         Odd("noise", noise, ["it is no text"], None),
-        Odd("... and a title", "Plant\n" + bare, ["75 of 120, such as"], None),
         Odd("an unknown separator", lines(separator="~"), ["is one column"], None),
         Odd("line breaks inside all texts", torn, ["Rows with more or fewer"], None),
         Odd("a header one name short", short, ["more or fewer cells"], None),
@@ -543,6 +542,7 @@ def no_tables() -> list[Odd]:
             ["75 of 120, such as"],
             None,
         ),
+        Odd("... and a title", "Plant\n" + bare, ["75 of 120, such as"], None),
     ]
 
 
