@@ -4,6 +4,8 @@ import csv
 from pathlib import Path
 from typing import NamedTuple
 
+from helpers.plant.words import mask_personal
+
 FEWEST, FEW = 50, 500  # orders: below the first no test means anything
 RARE = 10  # orders of a label: fewer cannot be learnt from and tested on
 MANY = 50  # labels
@@ -29,7 +31,9 @@ class Advice(NamedTuple):
 
 
 def say(name: str, count: int, **facts: object) -> Advice:
-    """The advice of this name, filled in."""
+    """The advice of this name, filled in; what is shown is masked, then cut."""
+    if "shown" in facts:
+        facts["shown"] = mask_personal(facts["shown"])[0][:120]
     level, sentence, next_step = TEXTS[name].values()
     sentence = sentence.format(count=count, **facts)
     return Advice(level, sentence, int(count), next_step)

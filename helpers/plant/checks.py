@@ -13,12 +13,7 @@ MISREAD = re.compile("Ã[\x80-\xbf\u0152-\u2122]|â€|\ufffd")  # UTF-8 read as
 
 
 def advise(orders: pd.DataFrame) -> list[Advice]:
-    """All findings on clean orders, those that stop first.
-
-    Args:
-        orders: columns text and label (NaN where there is none).
-
-    """
+    """All findings on clean orders (their text and label), those that stop first."""
     if len(orders) < FEWEST:
         return [say("few", len(orders))]
     found = [*_texts(orders["text"]), *_personal(orders["text"])]
@@ -28,12 +23,7 @@ def advise(orders: pd.DataFrame) -> list[Advice]:
     elif len(known) < FEWEST:
         found.append(say("few labelled", len(known)))
     else:
-        words = [tokens(text) for text in known["text"]]
-        found += [
-            *_labels(known),
-            *_near(known["label"]),
-            *_leaks(known["label"], words),
-        ]
+        found += [*_labels(known), *_near(known["label"]), *_leaks(known)]
         if len(known) < FEW:
             found.append(say("some labelled", len(known)))
         if len(known) < len(orders):
@@ -43,7 +33,7 @@ def advise(orders: pd.DataFrame) -> list[Advice]:
 
 def _texts(texts: pd.Series) -> list[Advice]:
     """Codes instead of words, few different texts, texts in a wrong encoding."""
-    found, shown, different = [], texts.iloc[0][:40], texts.nunique()
+    found, shown, different = [], texts.iloc[0], texts.nunique()
     forms = texts.str.replace(r"\d+", "0", regex=True).nunique()
     codes = sum(map(_is_code, texts))
     if different == 1:
@@ -53,7 +43,7 @@ def _texts(texts: pd.Series) -> list[Advice]:
     elif different < min(30, len(texts) / 10):
         found.append(say("few texts", different, shown=shown))
     if len(misread := texts[texts.str.contains(MISREAD)]):
-        found.append(say("encoding", len(misread), shown=misread.iloc[0][:40]))
+        found.append(say("encoding", len(misread), shown=misread.iloc[0]))
     return found
 
 
@@ -70,7 +60,7 @@ def _personal(texts: pd.Series) -> list[Advice]:
         masked, found = mask_personal(text)
         kinds.update(found)
         for kind in found:
-            shown.setdefault(kind, masked[:70])
+            shown.setdefault(kind, masked)
     return [
         say("personal", count, kind=kind, shown=shown[kind])
         for kind, count in kinds.most_common()
@@ -97,33 +87,31 @@ def _near(labels: pd.Series) -> list[Advice]:
     """Labels that may be one with a typing mistake; "Crew 1" and "Crew 2" are not."""
     from rapidfuzz import fuzz, process
 
-    names = [name for name in labels.unique() if len(name) > 4]
-    keys = [name.casefold() for name in names]
+    names = labels.unique()
+    keys = [" ".join(re.findall(r"[^\W\d_]{3,}", name.casefold())) for name in names]
     alike = process.cdist(keys, keys, scorer=fuzz.ratio, score_cutoff=87)
-    pairs = []
-    for one, two in np.argwhere(np.triu(alike, 1)):
-        differ = set(keys[one].split()) ^ set(keys[two].split())
-        if (
-            not re.search(r"\d", "".join(differ))
-            and min(map(len, differ), default=9) > 2
-        ):
-            pairs.append(f"{names[one]!r} and {names[two]!r}")
+    pairs = [
+        f"{names[one]!r} and {names[two]!r}"
+        for one, two in np.argwhere(np.triu(alike, 1))
+        if keys[one] != keys[two]
+    ]
     return [say("near", len(pairs), shown="; ".join(pairs[:3]))] if pairs else []
 
 
-def _leaks(labels: pd.Series, words: list[list[str]]) -> list[Advice]:
+def _leaks(known: pd.DataFrame) -> list[Advice]:
     """Texts that name their label, or hold a word that only its orders have."""
+    labels, words = known["label"], [tokens(text) for text in known["text"]]
     names = {label: " ".join(tokens(label)) for label in labels.unique()}
     signs = _telling_words(labels, words)
     told = Counter()
     for label, row in zip(labels, words, strict=True):
-        name = names[label]
+        name, sign = names[label], signs.get(label, set()).intersection(row)
         if len(name) > 2 and f" {name} " in f" {' '.join(row)} ":
             told[label] += 1
-        elif sign := signs[label].intersection(row):
+        elif sign:
             told[min(sign)] += 1
     share = told.total() / len(labels)
-    if share < 0.3 and not any(signs.values()):
+    if share < 0.3 and not signs:
         return []
     shown = ", ".join(repr(sign) for sign, _ in told.most_common(3))
     key = "leak" if share > 0.9 else "some leak"
@@ -131,19 +119,11 @@ def _leaks(labels: pd.Series, words: list[list[str]]) -> list[Advice]:
 
 
 def _telling_words(labels: pd.Series, words: list[list[str]]) -> dict[str, set[str]]:
-    """For each label, words in nearly all of its orders and in nearly no others."""
-    all_orders, inside = Counter(), {label: Counter() for label in labels.unique()}
-    for label, row in zip(labels, words, strict=True):
-        inside[label].update(set(row))
-        all_orders.update(set(row))
-    sizes = Counter(labels)
-    return {
-        label: {
-            word
-            for word, count in counts.most_common(5)
-            if sizes[label] >= 2 * RARE
-            and count >= 0.9 * sizes[label]
-            and count >= 0.99 * all_orders[word]
-        }
-        for label, counts in inside.items()
-    }
+    """For a label, words in nearly all of its orders and in nearly no others."""
+    table = pd.DataFrame({"label": labels.to_numpy(), "word": map(set, words)})
+    table = table.explode("word")
+    pairs = table.value_counts().rename("orders").reset_index()
+    size = pairs["label"].map(labels.value_counts())
+    in_all = pairs["word"].map(table["word"].value_counts())
+    tell = (pairs["orders"] >= 0.9 * size) & (pairs["orders"] >= 0.99 * in_all)
+    return pairs[tell & (size >= 2 * RARE)].groupby("label")["word"].agg(set).to_dict()

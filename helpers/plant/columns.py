@@ -12,7 +12,7 @@ import pandas as pd
 from helpers.errors import DataError
 from helpers.plant.advice import MANY
 from helpers.plant.dates import looks_like_dates
-from helpers.plant.table import plain_name
+from helpers.plant.table import is_none, plain_name
 from helpers.plant.words import SPACELESS, tokens
 
 KINDS = {  # how such columns are called: English, German, French, Spanish, Chinese
@@ -23,7 +23,6 @@ KINDS = {  # how such columns are called: English, German, French, Spanish, Chin
     "label": r"label|crew|work.?cent|arbeitsplatz|gewerk|team|équipe|gr[ou]u?p|trade"
     "|categ|catég|kateg|class|klasse|departm|abteilung|班组|类别|部门",
 }
-NONE = "none"  # a reader's word for: there is no such column, do not guess
 
 
 class Settings(NamedTuple):
@@ -73,30 +72,42 @@ def choose_columns(table: pd.DataFrame, said: Settings) -> tuple[Columns, list[s
     cells = {name: list(filter(None, sample[name])) for name in table}
     sentences = []
     for kind, name in found.items():
-        free = {n: c for n, c in cells.items() if n not in found.values()}
-        unwanted = name or plain_name(getattr(said, kind) or "") == NONE
-        fit = [] if unwanted else _candidates(free, kind, len(sample))
-        found[kind] = name or (fit[0] if fit else None)
-        also = f" Others that fit: {_listed(fit[1:])}." if fit[1:] else ""
-        how = "as named" if name else "guessed"
-        one = f"The {kind} column is {found[kind]!r}, {how}.{also}"
-        sentences.append(one if found[kind] else f"No {kind} column was found.")
+        if name:
+            sentences.append(f"The {kind} column is {name!r}, as named.")
+            continue
+        free = {n: cells[n] for n in cells if n not in found.values()}
+        fit = _candidates(free, kind, len(sample)) if name is None else []
+        if not fit:
+            sentences.append(f"No {kind} column was found.")
+            continue
+        found[kind], *others = fit
+        also = f" Others that fit: {_listed(others)}." if others else ""
+        sentences.append(f"The {kind} column is {fit[0]!r}, guessed.{also}")
     if not found["text"]:
         raise DataError(
             f"No column holds texts of several words: {_listed(table.columns)}. Export "
             "the description too, or set PLANT_TEXT_COLUMN to its name."
         )
-    return Columns(**{kind: found[kind] for kind in Columns._fields}), sentences
+    if len(cells) == 1 and sum(_called(found["text"], kind) for kind in KINDS) > 2:
+        raise DataError(
+            f"{found['text']!r} is one column. Export with commas, semicolons or tabs "
+            "between the columns, or as .xlsx."
+        )
+    return Columns(**{kind: name or None for kind, name in found.items()}), sentences
 
 
 def _named(table: pd.DataFrame, kind: str, name: str | None) -> str | None:
-    """The column with this name; capitals, blanks and _ do not matter."""
+    """The column with this name; "" if there is to be none, None if it is not said.
+
+    Capitals, blanks and _ do not matter.
+    """
+    if name is None or name in table:
+        return name
     keys = {plain_name(column): column for column in reversed(table.columns)}
-    if name is None or name in table.columns or plain_name(name) in keys:
-        return name if name is None or name in table.columns else keys[plain_name(name)]
-    if plain_name(name) == NONE:
-        return None
-    near = difflib.get_close_matches(plain_name(name), list(keys), n=1)
+    key = plain_name(name)
+    if key in keys or is_none(name):
+        return keys.get(key, "")
+    near = difflib.get_close_matches(key, list(keys), n=1)
     hint = f"Did you mean {keys[near[0]]!r}? " if near else ""
     raise DataError(
         f"There is no column {name!r}. {hint}The columns are {_listed(table.columns)}. "
@@ -104,35 +115,31 @@ def _named(table: pd.DataFrame, kind: str, name: str | None) -> str | None:
     )
 
 
+def _called(name: str, kind: str) -> bool:
+    """Whether a column has a name that is usual for this kind."""
+    return bool(re.search(KINDS[kind], name, re.I))
+
+
 def _candidates(cells: dict[str, list[str]], kind: str, rows: int) -> list[str]:
-    """Columns that may be of this kind, the likeliest first.
-
-    Args:
-        cells: the filled cells of each column that is free.
-        kind: what is looked for.
-        rows: how many rows the cells are from.
-
-    """
-    called = {name: bool(re.search(KINDS[kind], name, re.I)) for name in cells}
+    """Columns that may be of this kind, the likeliest first, by their filled cells."""
+    usual = [name for name in cells if _called(name, kind)]
     if kind == "date":
-        dates = [n for n in cells if looks_like_dates(cells[n], called[n])]
-        return sorted(dates, key=lambda name: not called[name])
-    if kind in ("machine", "label"):
-        most = min(MANY if kind == "label" else rows, rows / 4)
-        return [n for n in cells if called[n] and 2 <= len(set(cells[n])) <= most]
-    scores = {n: _wordiness(cells[n], rows) * (1 + called[n]) for n in cells}
-    best = max([0.5, *scores.values()])
-    fit = [name for name in cells if scores[name] > best / 2 and scores[name] >= 0.5]
-    return sorted(fit, key=lambda name: -scores[name])
+        rest = [name for name in cells if name not in usual]
+        return [n for n in usual + rest if looks_like_dates(cells[n], n in usual)]
+    if kind == "text":
+        scores = {n: _wordiness(cells[n], rows) * (1 + (n in usual)) for n in cells}
+        least = max(0.5, max(scores.values(), default=0) / 2)
+        fit = [name for name in cells if scores[name] >= least]
+        return sorted(fit, key=scores.get, reverse=True)
+    most = min(MANY if kind == "label" else rows, rows / 4)
+    return [name for name in usual if 2 <= len(set(cells[name])) <= most]
 
 
 def _wordiness(cells: list[str], rows: int) -> float:
     """Mean words of a row, at most 12, times the root of the share that differs."""
-    if not cells:
-        return 0.0
     words = [word for cell in cells for word in tokens(cell[:300]) if word.isalpha()]
     long = sum(len(word) > 2 or bool(SPACELESS.match(word)) for word in words)
-    return min(long / rows, 12) * (len(set(cells)) / len(cells)) ** 0.5
+    return min(long / rows, 12) * (len(set(cells)) / max(1, len(cells))) ** 0.5
 
 
 def _listed(names) -> str:

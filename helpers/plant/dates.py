@@ -5,17 +5,15 @@ import re
 import pandas as pd
 
 YEARS = 30  # a date further than this from the middle one is a placeholder
-NUMBERS = r"^(\d{1,2})[./-](\d{1,2})[./-](?:\d{4}|\d{2})(?!\d)"
+DAY_MONTH = r"^(\d{1,2})[./-](\d{1,2})[./-](?=(?:\d{4}|\d{2})(?!\d))"  # or month, day
 ZONE = r"(?<=:\d\d)(?:\.\d+)? ?(?:Z|[+-]\d\d:?\d\d)$"  # the local time is kept
 DAYS = r"^[2-5]\d{4}(?:\.\d+)?$"  # since 1899: 1954 to 2064
-FORMS = "|".join(
-    [
-        NUMBERS.replace(r"(\d{1,2})", r"\d{1,2}"),
-        r"^\d{4}[./年-]\d{1,2}[./月-]\d{1,2}(?!\d)",
-        r"^(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])$",
-        r"^\d{1,2}[ .-]{1,2}[A-Za-z]{3,9}[ .,-]{1,2}\d{2,4}\b",
-        r"^[A-Za-z]{3,9}\.? \d{1,2},? \d{4}\b",
-    ]
+FORMS = (  # pandas alone would make dates of "12" and "10:15" too
+    r"^\d{1,2}[./-]\d{1,2}[./-](?:\d{4}|\d{2})(?!\d)"
+    r"|^\d{4}[./年-]\d{1,2}[./月-]\d{1,2}(?!\d)"
+    r"|^(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])$"
+    r"|^\d{1,2}[ .-]{1,2}[A-Za-z]{3,9}[ .,-]{1,2}\d{2,4}\b"
+    r"|^[A-Za-z]{3,9}\.? \d{1,2},? \d{4}\b"
 )
 
 
@@ -27,7 +25,7 @@ def parse_dates(values: pd.Series) -> tuple[pd.Series, str]:
         that begins with "Ambiguous" where the data do not decide.
 
     """
-    texts = _plain(values)
+    texts = values.str.strip()
     filled = texts[texts != ""]
     if len(filled) and filled.str.contains(DAYS).all():
         days = pd.to_timedelta(pd.to_numeric(texts, errors="coerce"), "D")
@@ -35,15 +33,18 @@ def parse_dates(values: pd.Series) -> tuple[pd.Series, str]:
         return dates, "The dates are numbers: read as Excel's days."
     texts = texts.where(texts.str.contains(FORMS), "")
     day_first, said = _order(texts)
-    if len(filled) and not texts.any():
-        day_first, said = None, f"No date can be read, as in {filled.iloc[0][:40]!r}."
     if day_first is None:
         return pd.Series(pd.NaT, values.index, dtype="datetime64[us]"), said
-    different = pd.Series(texts.unique())
-    local = different.str.replace(ZONE, "", regex=True)
-    parsed = pd.to_datetime(local, format="mixed", dayfirst=day_first, errors="coerce")
-    known = dict(zip(different, parsed, strict=True))
-    return texts.map(known).astype("datetime64[us]"), said
+    different = pd.Series(texts.unique())  # far fewer than the orders
+    plain = different.str.replace(ZONE, "", regex=True)
+    plain = plain.str.replace("[年月]", "-", regex=True).str.replace("日", "")
+    if day_first:  # only here: 2024-03-05 beside 31.03.2024 stays in March
+        plain = plain.str.replace(DAY_MONTH, r"\2/\1/", regex=True)
+    parsed = pd.to_datetime(plain, format="mixed", errors="coerce")
+    dates = texts.map(dict(zip(different, parsed, strict=True)))
+    if len(filled) and dates.isna().all():
+        said = f"No date can be read, as in {filled.iloc[0][:40]!r}."
+    return dates.astype("datetime64[us]"), said
 
 
 def looks_like_dates(cells: list[str], called: bool) -> bool:
@@ -62,29 +63,22 @@ def without_outliers(dates: pd.Series) -> pd.Series:
     return dates.where(distance <= pd.Timedelta(days=365 * YEARS))
 
 
-def _plain(values: pd.Series) -> pd.Series:
-    """Without blanks around; 2024年3月5日 as 2024-3-5."""
-    texts = values.str.strip().str.replace("[年月]", "-", regex=True)
-    return texts.str.replace("日", "")
-
-
 def _order(texts: pd.Series) -> tuple[bool | None, str]:
     """Whether the day stands first; None if some rows say yes and some no."""
-    parts = texts.str.extract(NUMBERS).dropna().astype(int)
+    parts = texts.str.extract(DAY_MONTH).dropna().astype(int)
     if parts.empty:
         return False, "The dates have the year first, or the month's name."
-    biggest, shown = (
-        parts.max(),
-        [repr(texts[parts[place].idxmax()]) for place in (0, 1)],
+    (one, two), (row_one, row_two) = parts.max(), parts.idxmax()
+    if one > 12 and two > 12:
+        return None, (
+            f"Day first, as in {texts[row_one]!r}, and month first, as in "
+            f"{texts[row_two]!r}: the dates contradict each other and none is used."
+        )
+    if two > 12:
+        return False, f"The dates have the month first, as in {texts[row_two]!r}."
+    if one > 12:
+        return True, f"The dates have the day first, as in {texts[row_one]!r}."
+    return True, (
+        "Ambiguous: no number above 12 tells the day from the month, as in "
+        f"{texts[row_one]!r}; read with the day first."
     )
-    if biggest.min() > 12:
-        said = f"Day first, as in {shown[0]}, and month first, as in {shown[1]}: the "
-        return None, said + "dates contradict each other and none is used."
-    if biggest[0] > 12:
-        return True, f"The dates have the day first, as in {shown[0]}."
-    if biggest[1] > 12:
-        return False, f"The dates have the month first, as in {shown[1]}."
-    said = (
-        f"Ambiguous: no number above 12 tells the day from the month, as in {shown[0]}"
-    )
-    return True, f"{said}; read with the day first."

@@ -12,20 +12,7 @@ from helpers.plant.columns import Columns
 from helpers.plant.dates import parse_dates, without_outliers
 from helpers.prepare import MAX_CHARACTERS
 
-NOTHING = {
-    "-",
-    "--",
-    "?",
-    ".",
-    "n/a",
-    "na",
-    "#n/a",
-    "nan",
-    "null",
-    "none",
-    "<na>",
-    "k.a.",
-}
+NOTHING = re.compile(r"[-?.]+|#?n/a|na|nan|null|none|<na>|k\.a\.", re.I)
 Found = tuple[pd.DataFrame, list[Advice]]
 
 
@@ -59,25 +46,24 @@ def clean_orders(table: pd.DataFrame, columns: Columns) -> Found:
 def _cells(values: pd.Series) -> pd.Series:
     """Texts with single blanks; what stands for nothing becomes ""."""
     texts = values.str.replace(r"\s+", " ", regex=True).str.strip()
-    return texts.mask(texts.str.casefold().isin(NOTHING), "")
+    return texts.mask(texts.str.fullmatch(NOTHING), "")
 
 
 def _rows(orders: pd.DataFrame, table: pd.DataFrame) -> Found:
     """Without empty texts and copies; two rows are one order if a column could tell."""
-    found, filled = [], orders["text"] != ""
-    if empty := len(orders) - int(filled.sum()):
-        found.append(say("empty", empty))
+    filled = orders["text"] != ""
     orders, table = orders[filled].copy(), table[filled]
-    copied = table.duplicated()
-    if copied.any():
-        told = max(table[name].nunique() for name in table) >= 0.5 * len(table)
-        found.append(say("copies" if told else "kept copies", copied.sum()))
-        orders = orders[~copied].copy() if told else orders
-    long = orders["text"].str.len() > MAX_CHARACTERS
-    if long.any():
-        found.append(say("long", long.sum()))
-        orders["text"] = orders["text"].str.slice(0, MAX_CHARACTERS)
-    return orders, found
+    copied, long = table.duplicated(), orders["text"].str.len() > MAX_CHARACTERS
+    told = table.nunique().max() >= len(table) / 2
+    counts = {
+        "empty": (~filled).sum(),
+        "copies" if told else "kept copies": copied.sum(),
+        "long": long.sum(),
+    }
+    orders["text"] = orders["text"].str.slice(0, MAX_CHARACTERS)
+    if told:
+        orders = orders[~copied]
+    return orders.copy(), [say(name, count) for name, count in counts.items() if count]
 
 
 def _labels(orders: pd.DataFrame) -> Found:
@@ -92,8 +78,8 @@ def _labels(orders: pd.DataFrame) -> Found:
     labels = orders["label"].map(names)  # NaN where empty
     counts, total = labels.value_counts(), int(labels.notna().sum())
     if len(counts) > max(10, total / 4):
-        shown = counts.index[-1][:40]
-        return orders, [say("free labels", len(counts), orders=total, shown=shown)]
+        found = say("free labels", len(counts), orders=total, shown=counts.index[-1])
+        return orders, [found]
     rare = counts[counts < RARE]
     if len(rare):
         shown = ", ".join(f"{name!r} ({count})" for name, count in rare[:4].items())

@@ -5,24 +5,25 @@ import io
 import re
 from collections import Counter
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 
 import pandas as pd
 
 from helpers.errors import DataError
 from helpers.plant.sheets import OLD_OFFICE, SAVE, sheet_rows
-from helpers.plant.table import Rows, make_table
+from helpers.plant.table import Rows, is_none, make_table
 
 MOST = 200_000_000  # bytes of a file
 SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
-OTHERS = {  # how files begin that hold no table we read
+NO_SEPARATOR = "\x1f"  # no text holds it: one column
+MARKS = [  # how cells with separators in them may be marked, the usual way first
+    {"quotechar": '"'},
+    {"escapechar": "\\"},
+    {"quoting": csv.QUOTE_NONE},
+    {"quotechar": "'"},
+]
+OTHERS = {  # how files begin that are texts, but hold no table we read
     b"%PDF": "a PDF document",
-    b"\x89PNG": "a picture",
-    b"\xff\xd8\xff": "a picture",
-    b"\x1f\x8b": "packed (gzip)",
-    b"7z\xbc\xaf": "packed (7-Zip)",
-    b"SQLite format 3": "a database",
     b"{": "JSON or RTF",
     b"[{": "JSON",
     b"<": "a web page or XML",
@@ -40,14 +41,14 @@ def read_export(
             from a title, and the sheet among several.
 
     Returns:
-        The table, every cell a text ("" where empty; dates as 2024-03-31), and what
-        was decided, as sentences.
+        The table, every cell a text ("" where empty), and what was decided, as
+        sentences.
 
     Raises:
         DataError: no such file, too large, of another kind, damaged, or without rows.
 
     """
-    path, names = Path(path), [name for name in wanted if name]
+    path, names = Path(path), [name for name in wanted if name and not is_none(name)]
     data = _content(path)
     try:
         if data.startswith((b"PAR1", b"PK", OLD_OFFICE)):
@@ -89,95 +90,90 @@ def _content(path: Path) -> bytes:
 
 def _decode(data: bytes) -> tuple[str, str]:
     """The text of a file and the name of its encoding."""
-    try:
-        text, said = data.decode("utf-8-sig"), "UTF-8"
-    except UnicodeDecodeError:
-        text = data.decode("utf-8-sig", "replace")
-        broken = text.count("\ufffd")
+    text, said = data.decode("utf-8-sig", "replace"), "UTF-8"
+    if broken := text.count("\ufffd"):
         said = f"UTF-8, {broken} damaged characters shown as \ufffd"
-        if broken > sum(not letter.isascii() for letter in text) / 10:
-            text, said = _guess(data)
-    if text.count("\0") > len(text) / 100:
+    foreign = len(text) - len(text.encode("ascii", "ignore"))
+    if broken > foreign / 10 or text.count("\0") > len(text) / 100:
         text, said = _guess(data)
     if len(re.findall(r"[\x00-\x08\x0e-\x1f\x7f-\x9f]", text)) > len(text) / 100:
         raise DataError(f"it is no text: it begins {data[:12]!r}. {SAVE}")
-    nul = f", {text.count(chr(0))} NUL characters dropped" if "\0" in text else ""
-    return text.replace("\0", ""), said + nul
+    if "\0" in text:
+        said += f", {text.count(chr(0))} NUL characters dropped"
+    return text.replace("\0", ""), said
 
 
 def _guess(data: bytes) -> tuple[str, str]:
     """A text whose encoding nothing tells, and a word of it to check that by."""
     import chardet
 
-    odd = b"\n".join(line for line in data.splitlines() if not line.isascii())
-    odd = data if b"\0" in data or not odd else odd
-    found = {}  # a word under each encoding that fits: of today, then of any time
-    for era in (chardet.EncodingEra.MODERN_WEB, chardet.EncodingEra.ALL):
-        codec = chardet.detect(odd, encoding_era=era)["encoding"] or "latin-1"
-        with suppress(UnicodeDecodeError, LookupError):
-            word = re.search(r"\w*[^\x00-\x7f]\w*|$", data.decode(codec))[0]
-            found.setdefault(word, codec)
-    if not found:
-        raise DataError(f"no encoding fits; it begins {data[:12]!r}. {SAVE}")
-    (word, codec), *others = found.items()
-    said = codec.upper() + (f" (a guess: is {word!r} spelt right?" if word else "")
-    for other, name in others:
-        said += f" {name} would give {other!r}; if so, save it as UTF-8"
-    return data.decode(codec), said + (")" if word else "")
+    foreign = b"\n".join(line for line in data.splitlines() if not line.isascii())
+    sample = data if b"\0" in data else foreign
+    codec = chardet.detect(sample, encoding_era=chardet.EncodingEra.MODERN_WEB)
+    codec = codec["encoding"] or "latin-1"
+    try:
+        text = data.decode(codec)
+    except (UnicodeDecodeError, LookupError):
+        raise DataError(f"no encoding fits; it begins {data[:12]!r}. {SAVE}") from None
+    if word := re.search(r"\w*[^\x00-\x7f]\w*", text):
+        check = f"is {word[0]!r} spelt right? If not, save it as UTF-8"
+        return text, f"{codec.upper()} (a guess: {check})"
+    return text, codec.upper()
 
 
 def _csv_rows(text: str) -> tuple[Rows, str]:
     """All rows of a text, and how it is separated."""
     told = re.match(r"sep=(.)\r?\n", text)  # Excel's own way of saying it
     text = text[told.end() :] if told else text
-    separator, mark = (told[1], '"') if told else _sniff(text[:20_000])
-    ways = [{}, {"quotechar": mark}, {"escapechar": "\\"}, {"quoting": csv.QUOTE_NONE}]
-    best: Rows = []
-    for way in ways:  # a later one only if it is more regular
+    separator = told[1] if told else _separator(text[:20_000])
+    best, most, used = [], 0.0, {}
+    for way in MARKS:  # a later one only if it is more regular
         rows = _parse(text, separator, way)
-        if _regularity(rows) > _regularity(best):
-            best, used = rows, way
+        share = _shape(rows)[1]
+        if share > most:
+            best, most, used = rows, share, way
+        if most == 1:
+            break
     if not best:
-        most = csv.field_size_limit()
         raise DataError(
-            f"it is empty, or a cell has more than {most:,} characters: is a quotation "
-            "mark not closed? Export it again."
+            f"it is empty, or a cell has more than {csv.field_size_limit():,} "
+            "characters: is a quotation mark not closed? Export it again."
         )
-    if separator != "\x1f" and max(map(len, best)) == 1:  # each row quoted as a whole
-        best = _parse("\n".join(row[0] for row in best if row), separator, {})
+    if separator != NO_SEPARATOR and max(map(len, best)) == 1:
+        whole = "\n".join(row[0] for row in best if row)  # each row was one cell
+        best = _parse(whole, separator, {})
+    how = f"separated by {SEPARATORS.get(separator, 'nothing: one column')}"
     if "quoting" in used:
         best = [[cell.strip().strip('"') for cell in row] for row in best]
-    named = SEPARATORS.get(separator, "nothing: one column")
-    letters = ", quotation marks read as letters" if "quoting" in used else ""
-    return best, f"separated by {named}{letters}"
+        how += ", quotation marks read as letters"
+    return best, how
 
 
-def _sniff(sample: str) -> tuple[str, str]:
-    """Separator and quotation mark."""
-    fit = {sign: _regularity(_parse(sample, sign, {})[:-1], 2) for sign in SEPARATORS}
-    best, first = max(fit, key=fit.get), sample.split("\n", 1)[0]
-    try:
-        found = csv.Sniffer().sniff(sample, "".join(SEPARATORS))
-        fits = fit[found.delimiter] > fit[best] - 0.1
-        if fits and (found.delimiter in first or best not in first):
-            return found.delimiter, found.quotechar
-    except csv.Error:
-        pass
-    return (best if fit[best] > 0.9 or best in first else "\x1f"), '"'
+def _separator(sample: str) -> str:
+    """The separator under which most rows are alike; then the most cells."""
+    fit = {}
+    for sign in SEPARATORS:
+        width, share = _shape(_parse(sample, sign, {})[:-1])
+        fit[sign] = (round(share, 1), width) if width > 1 else (0.0, 0)
+    best = max(fit, key=fit.get)
+    if fit[best][0] >= 0.9:
+        return best
+    usual, rows = max(SEPARATORS, key=sample.count), sample.splitlines()
+    held = sum(usual in row for row in rows)
+    return usual if held > len(rows) / 3 else NO_SEPARATOR
 
 
 def _parse(text: str, separator: str, way: dict) -> Rows:
     """Rows under one rule of quotation; none if a cell becomes too long."""
+    file = io.StringIO(text, newline="")
     try:
-        return list(
-            csv.reader(io.StringIO(text, newline=""), delimiter=separator, **way)
-        )
+        return list(csv.reader(file, delimiter=separator, **way))
     except csv.Error:
         return []
 
 
-def _regularity(rows: Rows, least: int = 1) -> float:
-    """Share of the rows that have the usual number of cells; 0 if that is too small."""
+def _shape(rows: Rows) -> tuple[int, float]:
+    """The usual number of cells in a row, and the share of the rows that have it."""
     widths = Counter(len(row) for row in rows if any(row))
-    usual, count = widths.most_common(1)[0] if widths else (0, 0)
-    return count / widths.total() if usual >= least else 0.0
+    width, count = widths.most_common(1)[0] if widths else (0, 0)
+    return width, count / max(1, widths.total())

@@ -1,8 +1,6 @@
 """Rows out of files that need a library: Excel (.xlsx, .xls) and Parquet."""
 
 import io
-from datetime import datetime
-from itertools import chain
 
 import pyarrow.parquet as pq
 import python_calamine as calamine
@@ -18,10 +16,6 @@ def sheet_rows(data: bytes, wanted: list[str]) -> tuple[Rows, str]:
     """Rows of a Parquet file or of one sheet of an Excel file, as texts.
 
     Of several sheets, the one with most of the wanted names, then with most cells.
-
-    Raises:
-        DataError: damaged, protected by a password, or of another kind.
-
     """
     try:
         if data.startswith(b"PAR1"):
@@ -39,25 +33,22 @@ def sheet_rows(data: bytes, wanted: list[str]) -> tuple[Rows, str]:
         if data.startswith(OLD_OFFICE):
             what = "an old Office file but no table, or protected by a password"
         raise DataError(f"no table can be read from it ({what}). {SAVE}") from None
-    names, worth = set(map(plain_name, wanted)), {}
+    names = {plain_name(name) for name in wanted}
+    worth = {}
     for name, rows in sheets.items():
         top = {plain_name(cell) for row in rows[:300] for cell in row}
-        worth[name] = len(names & top), sum(map(bool, chain.from_iterable(rows)))
+        worth[name] = len(names & top), sum(cell != "" for row in rows for cell in row)
     best, *others = sorted(sheets, key=worth.get, reverse=True)
     not_read = f"; not read: {', '.join(map(repr, others[:5]))}" if others else ""
     return sheets[best], f"Excel, sheet {best!r}{not_read}"
 
 
 def _texts(rows: list[list]) -> Rows:
-    """Cells as in a CSV: 12 for 12.0, dates as 2024-03-31, times only where given."""
-    return [
-        [
-            str(int(cell))
-            if isinstance(cell, float) and cell.is_integer()
-            else str(cell).removesuffix(" 00:00:00")
-            if isinstance(cell, datetime)
-            else str(cell)
-            for cell in row
-        ]
-        for row in rows
-    ]
+    """Cells as in a CSV."""
+    return [[_text(cell) for cell in row] for row in rows]
+
+
+def _text(cell: object) -> str:
+    """12 for 12.0, as people see it; other cells as they are."""
+    whole = isinstance(cell, float) and cell.is_integer()
+    return str(int(cell) if whole else cell)

@@ -103,11 +103,14 @@ def changed(place: int, change: Callable[[int, object], object]) -> list[list]:
     return rows
 
 
-def book(sheets: dict[str, list[list]]) -> bytes:
-    """An Excel file."""
+def book(sheets: dict[str, list[list] | None]) -> bytes:
+    """An Excel file; a sheet without rows is a chart's."""
     made = openpyxl.Workbook()
     made.remove(made.active)
     for name, rows in sheets.items():
+        if rows is None:
+            made.create_chartsheet(name)
+            continue
         sheet = made.create_sheet(name)
         for row in rows:
             sheet.append(row)
@@ -169,7 +172,7 @@ def encodings() -> list[Odd]:
         Odd(
             "German of an old machine: cp850",
             german.encode("cp850"),
-            ["a guess", "would give 'Motorschütz'"],
+            ["a guess: is 'Motorsch", "spelt right? If not, save it as UTF-8"],
             ...,
         ),
         Odd("French: cp1252", french.encode("cp1252"), ["1252"], orders("fr")),
@@ -213,12 +216,20 @@ def layouts() -> list[Odd]:
         [[line] for line in lines().splitlines()], ["x"], quoting=csv.QUOTE_ALL
     )
     whole = whole.removeprefix('"x"\r\n')
+    whole_semicolons = "".join(
+        '"' + line.replace('"', '""') + '"\r\n'
+        for line in lines(separator=";").splitlines()
+    )
+    plain = changed(2, lambda n, c: c.replace(",", ""))
+    loose_de = lines(plain, separator=";", comma=True).replace("hose 3", "hose; 3")
+    plain = [row for n, row in enumerate(plain) if n not in hose]
     dashes = lines([["--", "----"] * 3, *EN], separator="|")
     backslash = lines().replace('"oil leak,', '"oil \\"leak\\",')
     leak = changed(2, lambda n, c: c.replace("leak,", '"leak",'))
     inside = changed(2, lambda n, c: f'"o","x","y" {c.replace(",", "")}')
     inside = lines(inside, separator=";", mark=None, quoting=csv.QUOTE_NONE)
     said_total = changed(2, lambda n, c: "Total" if n == 50 else c)
+    header, *first = [[r[2], *r[:2], *r[3:]] for r in [HEADER, *said_total]]
     parts = [lines(EN[n : n + 40]).split("\r\n", 1)[1] for n in (0, 40, 80)]
     subtotal = "Subtotal,,,,,20\r\n"
     between = lines([]) + "".join(part + subtotal for part in parts)
@@ -228,6 +239,7 @@ def layouts() -> list[Odd]:
     wide = [[*row, *range(3000)] for row in EN]
     return [
         Odd("bars", lines(separator="|"), ["separated by bars"], EN),
+        Odd("a year as a name", lines(header=["2024", *HEADER[1:]]), ["commas"], EN),
         Odd("tabs, named .xls", lines(separator="\t"), ["tabs"], EN, file="a.xls"),
         Odd("a first line sep=;", "sep=;\n" + lines(separator=";"), ["semicolons"], EN),
         Odd("every cell quoted", lines(quoting=csv.QUOTE_ALL), ["commas"], EN),
@@ -245,12 +257,17 @@ def layouts() -> list[Odd]:
             EN,
         ),
         Odd("titles above", title + lines(), ["Skipped above the header: 'Plant"], EN),
-        Odd("totals below", lines() + total, ["totals, dropped: 2 ['Total"], EN),
+        Odd("totals below", lines() + total, ["dropped: 2, such as 'Total"], EN),
         Odd("single quotation marks", lines(mark="'"), ["commas"], EN),
         Odd("quotation marks after a backslash", backslash, ["commas"], leak),
         Odd("marks and commas inside, semicolons outside", inside, ["semicolons"], ...),
-        Odd("totals in between", between, ["totals, dropped: 3 ['Subtotal 20"], EN),
-        Odd("a text that says Total", lines(said_total), ["commas"], said_total),
+        Odd(
+            "totals in between",
+            between,
+            ["dropped: 3, such as 'Subtotal 20"],
+            EN,
+        ),
+        Odd("a text that says Total", lines(first, header), ["commas"], said_total),
         Odd(
             "no header",
             lines().split("\r\n", 1)[1],
@@ -267,8 +284,8 @@ def layouts() -> list[Odd]:
             "crew",
             "description",
         ),
-        Odd("a separator inside a text", loose, ["1 of 120, the first is row"], rest),
-        Odd("a line break without quotes", split, ["2 of 121, the first is row"], rest),
+        Odd("a separator inside a text", loose, ["1 of 120, such as"], rest),
+        Odd("a line break without quotes", split, ["2 of 121, such as"], rest),
         Odd(
             "3,006 columns",
             lines(wide, HEADER + [f"x{n}" for n in range(3000)]),
@@ -282,6 +299,15 @@ def layouts() -> list[Odd]:
             [[*row[:4], row[4] if n % 2 == 0 else "", 0] for n, row in enumerate(EN)],
         ),
         Odd("each row quoted as a whole", whole, ["separated by commas"], EN),
+        Odd(
+            "... semicolons, a title", "Plant\n" + whole_semicolons, ["semicolons"], EN
+        ),
+        Odd(
+            "decimal commas, semicolons inside texts",
+            loose_de,
+            [f"{len(hose)} of 120"],
+            plain,
+        ),
         Odd("a line of dashes, as databases print", dashes, ["bars"], EN),
         Odd(
             "one column of texts",
@@ -484,6 +510,12 @@ def no_tables() -> list[Odd]:
             None,
         ),
         Odd(
+            "Excel with a chart only",
+            book({"chart": None}),
+            ["no cell is filled"],
+            None,
+        ),
+        Odd(
             "Excel without a filled sheet",
             book({"A": [], "B": []}),
             ["no cell is filled"],
@@ -501,14 +533,16 @@ def no_tables() -> list[Odd]:
         Odd("a line that does not end", "x" * 200_000, ["a cell has more than"], None),
         Odd("UTF-16 cut within a letter", cut, ["no encoding fits"], None),
         Odd("noise", noise, ["it is no text"], None),
+        Odd("an unknown separator", lines(separator="~"), ["is one column"], None),
         Odd("line breaks inside all texts", torn, ["Rows with more or fewer"], None),
         Odd("a header one name short", short, ["more or fewer cells"], None),
         Odd(
             "separators inside half of the texts",
             bare,
-            ["75 of 120, the first"],
+            ["75 of 120, such as"],
             None,
         ),
+        Odd("... and a title", "Plant\n" + bare, ["75 of 120, such as"], None),
     ]
 
 

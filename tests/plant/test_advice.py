@@ -93,6 +93,14 @@ def test_what_is_shown_of_personal_data_is_masked():
     assert "Jane" not in said and "4567890" not in said and "jd@plant" not in said
 
 
+def test_persons_are_masked_wherever_a_text_is_shown(tmp_path):
+    with pytest.raises(DataError, match=r"by J\*\*\* D\*\*"):
+        clean(changed(2, lambda n, c: "by Jane Doe"), text="Description")
+    path = tmp_path / "a.csv"
+    path.write_text(lines() + "1,2024-01-01,by Jane Doe, at night,fitter,M1,1\n")
+    assert "by J*** D** | at" in plant.read_export(path)[1][1]
+
+
 # --- dates
 
 
@@ -106,6 +114,9 @@ def test_what_is_shown_of_personal_data_is_masked():
         (["31.12.99", "01.01.00"], ["1999-12-31", "2000-01-01"], "have the day first"),
         (["01/02/2024", "03/04/2024"], ["2024-02-01", "2024-04-03"], "Ambiguous"),
         (["31/03/2024", "03/31/2024"], [None, None], "contradict"),
+        (["2024-03-05", "13.3.2024"], ["2024-03-05", "2024-03-13"], "day first"),
+        (["2024年3月5日", "13.3.2024"], ["2024-03-05", "2024-03-13"], "day first"),
+        (["15-Mai-2024"], [None], "No date can be read, as in '15-Mai"),
         (["20240331", "x"], ["2024-03-31", None], "year first"),
         (["31-Mar-2024", "1 April 2024"], ["2024-03-31", "2024-04-01"], "month's name"),
         (["2024年3月5日"], ["2024-03-05"], "year first"),
@@ -315,9 +326,10 @@ def test_a_file_that_is_too_large(tmp_path, monkeypatch):
 
 def test_wanted_names_find_the_header(tmp_path):
     path = tmp_path / "a.csv"
-    path.write_text("one,two,three,four,five,six\n" + lines())
+    more = lines().replace("\r\n", ",,\r\n")  # two columns without name and cells
+    path.write_text("one,two,three,four,five,six\n" + more)
     assert "Crew" not in plant.read_export(path)[0]
-    table, said = plant.read_export(path, [None, "crew"])
+    table, said = plant.read_export(path, [None, "crew", "None"])
     assert list(table) == HEADER and "Skipped above" in said[1]
 
 
