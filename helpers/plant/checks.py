@@ -99,7 +99,7 @@ def _near(labels: pd.Series) -> list[Advice]:
 
     names = [name for name in labels.unique() if len(name) > 4]
     keys = [name.casefold() for name in names]
-    alike = process.cdist(keys, keys, scorer=fuzz.ratio, score_cutoff=87)
+    alike = process.cdist(keys, keys, scorer=fuzz.ratio, score_cutoff=85)
     pairs = []
     for one, two in np.argwhere(np.triu(alike, 1)):
         differ = set(keys[one].split()) ^ set(keys[two].split())
