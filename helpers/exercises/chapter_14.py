@@ -40,6 +40,7 @@ def _least_sure(answer: Callable) -> None:
         ),
         ([[0.7, 0.3], [0.3, 0.7], [0.5, 0.5]], 3, [2, 0, 1], "equals keep their order"),
         ([[0.2, 0.8]], 1, [0], "one order"),
+        ([[0.75, 0.25], [0.5, 0.5]] * 12, 3, [1, 3, 5], "equals keep their order"),
     ]:
         case = f"p = {rows} and count {count} ({why})"
         got = ask(answer, np.array(rows), count, case=case)

@@ -15,7 +15,7 @@ CHAPTER = Path(__file__).parents[2] / "notebooks" / "14_your_own_plant.ipynb"
 
 
 def run(variables, monkeypatch, last="Checkpoint p"):
-    """Execute the chapter up to its checkpoint (or another cell), with these variables."""
+    """Execute the chapter up to its checkpoint or another cell, with variables."""
     for name, value in variables.items():
         monkeypatch.setenv(name, str(value))
     notebook = nbformat.read(CHAPTER, as_version=4)
@@ -60,6 +60,6 @@ def test_no_labels_ends_with_a_list_to_label(monkeypatch, tmp_path):
     given = ("rework", "scrap")
     done = [f"{line}{given[n % 2]}" for n, line in enumerate(listed[1:])]
     path.write_text("\n".join([listed[0], *done]), "utf-16")  # a person fills it in
-    printed = run(settings, monkeypatch, last="held back\": new_machine}")
+    printed = run(settings, monkeypatch, last='held back": new_machine}')
     assert f"{len(done)} labels are those in" in printed and "'train': 68" in printed
     assert path.read_text("utf-16").count("rework") == len(done) / 2
