@@ -56,10 +56,12 @@ def _enough_labels(answer: Callable) -> None:
         (2, 100, 80, "the step to 120 saves 50 and costs 80"),
         (0.1, 5000, 160, "every step pays"),
         (100, 500, 0, "no step pays"),
-        (2, 640, 160, "a step that costs as much as it saves is still taken"),
     ]:
         case = f"the curve {curve}, {label} a label and {a_year} orders a year ({why})"
         expect(answer, dict(curve), label, a_year, case=case, wanted=wanted)
     rising = {0: 25.0, 40: 26.0, 80: 10.0}
     case = f"the curve {rising}, 1 a label and 100 orders a year (the first step loses)"
     expect(answer, rising, 1, 100, case=case, wanted=0)
+    case = f"the curve {curve}, 2 a label and 640 orders a year (the last step costs "
+    case += "as much as it saves: it is still taken)"
+    expect(answer, dict(curve), 2, 640, case=case, wanted=160)

@@ -397,7 +397,7 @@ def faults() -> list[Odd]:
             [
                 "Texts that may hold personal data (name): 2, such as '",
                 "by J*** S****",
-                "a phone number: 1",
+                "(phone number): 1",
                 "j.s****@e******.o**",
             ],
             people,
