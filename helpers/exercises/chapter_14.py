@@ -40,6 +40,7 @@ def _least_sure(answer: Callable) -> None:
         ),
         ([[0.7, 0.3], [0.3, 0.7], [0.5, 0.5]], 3, [2, 0, 1], "equals keep their order"),
         ([[0.2, 0.8]], 1, [0], "one order"),
+        ([[0.75, 0.25], [0.5, 0.5]] * 12, 3, [1, 3, 5], "equals keep their order"),
     ]:
         case = f"p = {rows} and count {count} ({why})"
         got = ask(answer, np.array(rows), count, case=case)
@@ -49,16 +50,18 @@ def _least_sure(answer: Callable) -> None:
 
 @exercise("14.3", "When to stop labelling")
 def _enough_labels(answer: Callable) -> None:
-    curve = {0: 25.0, 40: 20.0, 80: 17.0, 120: 16.5, 160: 16.4}
+    curve = {0: 25.0, 40: 20.0, 80: 17.0, 120: 16.5, 160: 16.375}
     for label, a_year, wanted, why in [
-        (2, 500, 120, "the step to 160 saves 50 and costs 80"),
+        (2, 500, 120, "the step to 160 saves 62.50 and costs 80"),
         (2, 100, 80, "the step to 120 saves 50 and costs 80"),
         (0.1, 5000, 160, "every step pays"),
         (100, 500, 0, "no step pays"),
-        (2, 800, 160, "a step that costs as much as it saves is still taken"),
     ]:
         case = f"the curve {curve}, {label} a label and {a_year} orders a year ({why})"
         expect(answer, dict(curve), label, a_year, case=case, wanted=wanted)
     rising = {0: 25.0, 40: 26.0, 80: 10.0}
     case = f"the curve {rising}, 1 a label and 100 orders a year (the first step loses)"
     expect(answer, rising, 1, 100, case=case, wanted=0)
+    case = f"the curve {curve}, 2 a label and 640 orders a year (the last step costs "
+    case += "as much as it saves: it is still taken)"
+    expect(answer, dict(curve), 2, 640, case=case, wanted=160)

@@ -89,7 +89,7 @@ def _near(labels: pd.Series) -> list[Advice]:
 
     names = labels.unique()
     keys = [" ".join(re.findall(r"[^\W\d_]{3,}", name.casefold())) for name in names]
-    alike = process.cdist(keys, keys, scorer=fuzz.ratio, score_cutoff=87)
+    alike = process.cdist(keys, keys, scorer=fuzz.ratio, score_cutoff=85)
     pairs = [
         f"{names[one]!r} and {names[two]!r}"
         for one, two in np.argwhere(np.triu(alike, 1))

@@ -699,7 +699,7 @@ WRONG = {
         ),
     ],
     "14.3": [
-        (lambda curve, label, a_year: list(curve)[-1], "the step to 160 saves 50"),
+        (lambda curve, label, a_year: list(curve)[-1], "the step to 160 saves 62.50"),
         (lambda curve, label, a_year: stop_at(curve, label, 1), "the step to 160"),
         (lambda curve, label, a_year: stop_at(curve, 0, a_year), "the step to 160"),
         (

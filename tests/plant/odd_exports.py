@@ -421,9 +421,9 @@ def faults() -> list[Odd]:
             "names, phone, e-mail",
             lines(people),
             [
-                "Texts that may hold a name: 2, such as '",
+                "Texts that may hold personal data (name): 2, such as '",
                 "by J*** S****",
-                "a phone number: 1",
+                "(phone number): 1",
                 "j.s****@e******.o**",
             ],
             people,

@@ -14,12 +14,12 @@ from helpers.plant.saving import load_model
 CHAPTER = Path(__file__).parents[2] / "notebooks" / "14_your_own_plant.ipynb"
 
 
-def run(variables, monkeypatch):
-    """Execute the chapter up to its checkpoint, with these variables."""
+def run(variables, monkeypatch, last="Checkpoint p"):
+    """Execute the chapter up to its checkpoint or another cell, with variables."""
     for name, value in variables.items():
         monkeypatch.setenv(name, str(value))
     notebook = nbformat.read(CHAPTER, as_version=4)
-    ends = [n for n, cell in enumerate(notebook.cells) if "Checkpoint p" in cell.source]
+    ends = [n for n, cell in enumerate(notebook.cells) if last in cell.source]
     notebook.cells = notebook.cells[: ends[0] + 1]
     where = {"metadata": {"path": str(CHAPTER.parent)}}
     NotebookClient(notebook, timeout=600, resources=where).execute()
@@ -54,5 +54,12 @@ def test_no_labels_ends_with_a_list_to_label(monkeypatch, tmp_path):
     settings = {"PLANT_CSV": path, "PLANT_OUT": tmp_path / "out"}
     with pytest.raises(CellExecutionError, match="to_label.csv: fill its column"):
         run(settings, monkeypatch)
-    listed = (tmp_path / "out" / "to_label.csv").read_text().splitlines()
-    assert listed[0] == "text,proposal,label" and 60 < len(listed) <= 121
+    path = tmp_path / "out" / "to_label.csv"
+    listed = path.read_text("utf-16").splitlines()
+    assert listed[0] == "text\tproposal\tlabel" and 60 < len(listed) <= 121
+    given = ("rework", "scrap")
+    done = [f"{line}{given[n % 2]}" for n, line in enumerate(listed[1:])]
+    path.write_text("\n".join([listed[0], *done]), "utf-16")  # a person fills it in
+    printed = run(settings, monkeypatch, last='held back": new_machine}')
+    assert f"{len(done)} labels are those in" in printed and "'train': 68" in printed
+    assert path.read_text("utf-16").count("rework") == len(done) / 2
