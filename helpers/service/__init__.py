@@ -168,6 +168,7 @@ def start(
         http=Connection,
         ws="none",
         loop="asyncio",  # the same with and without uvloop
+        log_config=None,  # its own would close the log handlers of this process
         log_level="critical",
         access_log=False,  # there is one of our own
         timeout_keep_alive=KEEP_ALIVE,

@@ -875,3 +875,13 @@ def test_a_web_page_is_not_a_model_server(monkeypatch, page):
     finally:
         server.shutdown()
         server.server_close()
+
+
+def test_log_handlers_of_the_process_stay_open():
+    """A handler may own a stream, as TensorFlow's does: closing it would break that."""
+    closed = []
+    handler = logging.Handler()
+    handler.close = lambda: closed.append(True)
+    with start():
+        pass
+    assert not closed
