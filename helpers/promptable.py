@@ -85,8 +85,10 @@ class Promptable:
         digest = hashlib.sha256(text).digest()
         with self._lock:
             vectors = self._cache.pop(digest, None)
-            if vectors is None:
-                vectors = self._vectors_of(task)
+        if vectors is None:  # not under the lock: a long task holds up nobody
+            vectors = self._vectors_of(task)
+        with self._lock:
+            self._cache.pop(digest, None)
             self._cache[digest] = vectors  # the newest last
             if len(self._cache) > MAX_CACHED:
                 del self._cache[next(iter(self._cache))]

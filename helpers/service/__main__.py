@@ -4,6 +4,7 @@ import argparse
 import contextlib
 import gc
 import logging
+import math
 import os
 import signal
 import sys
@@ -33,16 +34,15 @@ def parser() -> argparse.ArgumentParser:
     add("--owner", default="line-1", help="who gets a key; others keep theirs")
     add("--per-minute", type=int, default=6000, metavar="N")
     add("--burst", type=int, default=600, metavar="N")
-    help_ = "also serve this network of chapter 02, as NAME-lstm, with NAME as alias"
-    routers = ("crew", "electrician")
-    add("--router", action="append", default=[], choices=routers, help=help_)
+    help_ = "also serve the network of chapter 02, as crew-lstm, with crew as alias"
+    add("--router", action="append", default=[], choices=["crew"], help=help_)
     help_ = "also serve the model of chapter 14 in this folder, under the folder's name"
     add("--model", type=Path, action="append", default=[], metavar="DIR", help=help_)
     help_ = "where the hashes of the keys and the access log are kept"
     add("--folder", type=Path, default=STATE, help=help_)
     add("--parent", type=int, metavar="PID", help="end when this process is gone")
     help_ = "how long /ready says no before it stops, for a load balancer to see it"
-    add("--drain", type=float, default=0.0, metavar="SECONDS", help=help_)
+    add("--drain", type=not_negative, default=0.0, metavar="SECONDS", help=help_)
     help_ = "HTTPS with this certificate and its private key (PEM)"
     add("--tls", type=Path, nargs=2, metavar=("CERTIFICATE", "KEY"), help=help_)
     help_ = "let in only clients with a certificate of this authority (PEM)"
@@ -51,6 +51,19 @@ def parser() -> argparse.ArgumentParser:
     add("--private-metrics", action="store_true", help=help_)
     add("--faults", action="store_true", help="allow teaching faults")
     return parser
+
+
+def not_negative(text: str) -> float:
+    """A number of seconds, 0 or more.
+
+    Raises:
+        ArgumentTypeError: anything else, inf and nan as well.
+
+    """
+    with contextlib.suppress(ValueError):
+        if 0 <= (seconds := float(text)) < math.inf:
+            return seconds
+    raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds, 0 or more")
 
 
 def hand_over(folder: Path, owner: str, key: str) -> list[str]:

@@ -105,10 +105,10 @@ class AccessLog:
 
     def _open(self, day: str) -> None:
         """Begin the file of a day, and delete those that are too old."""
-        self.close()
-        self._day = day
         path = self._folder / f"{PREFIX}{day}.jsonl"
-        self._file = path.open("a", encoding="utf-8", buffering=1)  # line by line
+        file = path.open("a", encoding="utf-8", buffering=1)  # line by line
+        self.close()  # not before the new one is open: if that fails, go on in the old
+        self._file, self._day = file, day
         oldest = date.fromisoformat(day) - timedelta(days=self._days - 1)
         for old in self._folder.glob(f"{PREFIX}*.jsonl"):
             if old.stem.removeprefix(PREFIX) < oldest.isoformat():

@@ -52,7 +52,8 @@ def build_app(
 
     @app.get("/health")
     async def health() -> dict[str, Any]:
-        return {"status": "ok", "models": models.names}
+        shown = {} if keys.private_metrics else {"models": models.names}
+        return {"status": "ok", **shown}
 
     @app.get("/ready")
     async def ready() -> Response:

@@ -95,9 +95,15 @@ def save_key(path: Path, owner: str, key: str) -> None:
 def _write(path: Path, content: str) -> None:
     """Write a file that only its owner can read; all of it or nothing."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False) as file:
-        file.write(content)
-    os.replace(file.name, path)
+    kind = {"mode": "w", "encoding": "utf-8", "dir": path.parent, "delete": False}
+    with tempfile.NamedTemporaryFile(**kind) as file:
+        try:
+            file.write(content)
+            file.close()  # Windows moves no open file
+            os.replace(file.name, path)
+        except BaseException:
+            Path(file.name).unlink(missing_ok=True)
+            raise
 
 
 def write_key(folder: Path, owner: str, key: str) -> Path:

@@ -1,5 +1,7 @@
 """Counters and times of one service, in Prometheus form."""
 
+from typing import Any
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 BUCKETS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 5, 30)  # seconds
@@ -29,17 +31,10 @@ class Metrics:
             "course_tokens", "Tokens read and written", ["owner", "kind"], **own
         )
 
-    def count(
-        self,
-        route: str,
-        owner: str,
-        status: int,
-        seconds: float,
-        read: int,
-        written: int,
-    ) -> None:
-        """Count one request, and the tokens read and written."""
-        self.requests.labels(route, owner, str(status)).inc()
-        self.seconds.labels(route).observe(seconds)
-        self.tokens.labels(owner, "read").inc(read)
-        self.tokens.labels(owner, "written").inc(written)
+    def count(self, entry: dict[str, Any]) -> None:
+        """Count one request, as the access log notes it."""
+        route, owner = entry["route"], entry["owner"]
+        self.requests.labels(route, owner, entry["status"]).inc()
+        self.seconds.labels(route).observe(entry["milliseconds"] / 1e3)
+        self.tokens.labels(owner, "read").inc(entry["tokens_read"])
+        self.tokens.labels(owner, "written").inc(entry["tokens_written"])

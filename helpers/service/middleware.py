@@ -67,6 +67,7 @@ class Middleware:
                 raise overloaded(f"{MAX_INSIDE} requests are being worked on.")
             if v1 or private:
                 state["api_key"] = api_key = self._api_key(scope)
+                _check_end(api_key)
                 extra |= _limit(api_key)
             if private and not api_key.role.metrics:
                 message = f"The role of {api_key.owner} may not read /metrics."
@@ -92,16 +93,12 @@ class Middleware:
         """Whose request it is.
 
         Raises:
-            ServiceError: 401, without a key that is known and valid.
+            ServiceError: 401, without a key that is known.
 
         """
         sent = Headers(scope=scope).get("authorization", "")
         if api_key := self.keys.find(sent):
-            if not api_key.role.ended:
-                return api_key
-            ended = f"{api_key.role.until:%Y-%m-%d %H:%M} UTC"
-            message = f"This key of {api_key.owner} ended on {ended}. Get a new one."
-            raise ServiceError(401, message, "api_key_expired")
+            return api_key
         message = "This API key is not known" if sent else "No API key was sent"
         message += ". Send it as 'Authorization: Bearer <key>' (OPENAI_API_KEY)."
         raise ServiceError(401, message, "invalid_api_key")
@@ -112,23 +109,33 @@ class Middleware:
         if (begun := state.pop("begun", None)) is None:
             return
         seconds = time.perf_counter() - begun
-        route = getattr(scope.get("route"), "path", "other")
-        owner = state["api_key"].owner if state["api_key"] else "-"
         read, written = state["tokens"]
-        self.metrics.count(route, owner, state["status"], seconds, read, written)
-        self.log.note(
-            {
-                "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-                "request_id": state["id"],
-                "owner": owner,
-                "route": route,
-                "model": state["model"],
-                "status": state["status"],
-                "tokens_read": read,
-                "tokens_written": written,
-                "milliseconds": round(seconds * 1e3, 1),
-            }
-        )
+        entry = {
+            "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+            "request_id": state["id"],
+            "owner": state["api_key"].owner if state["api_key"] else "-",
+            "route": getattr(scope.get("route"), "path", "other"),
+            "model": state["model"],
+            "status": state["status"],
+            "tokens_read": read,
+            "tokens_written": written,
+            "milliseconds": round(seconds * 1e3, 1),
+        }
+        self.metrics.count(entry)
+        self.log.note(entry)
+
+
+def _check_end(api_key: ApiKey) -> None:
+    """Refuse a key whose time is over.
+
+    Raises:
+        ServiceError: 401, with the day on which it ended.
+
+    """
+    if api_key.role.ended:
+        ended = f"{api_key.role.until:%Y-%m-%d %H:%M} UTC"
+        message = f"This key of {api_key.owner} ended on {ended}. Get a new one."
+        raise ServiceError(401, message, "api_key_expired")
 
 
 def _limit(api_key: ApiKey) -> dict[str, str]:
@@ -140,15 +147,15 @@ def _limit(api_key: ApiKey) -> dict[str, str]:
     """
     bucket = api_key.bucket
     wait = bucket.take()
+    per_minute = bucket.per_second * 60
     headers = {
-        "x-ratelimit-limit-requests": f"{bucket.size:.0f}",
+        "x-ratelimit-limit-requests": f"{per_minute:.0f}",
         "x-ratelimit-remaining-requests": f"{int(bucket.level)}",
     }
     if wait:
-        per_minute = f"{bucket.per_second * 60:.6g}"
         raise ServiceError(
             429,
-            f"{api_key.owner} sent more than {per_minute} requests a minute. "
+            f"{api_key.owner} sent more than {per_minute:.6g} requests a minute. "
             f"Try again in {wait:.2f} s.",
             "rate_limit_exceeded",
             kind="requests",

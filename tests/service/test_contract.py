@@ -632,9 +632,9 @@ def test_rate_limit_headers(client, another, service):
 
     name = f"slow-{uuid.uuid4()}"
     slow = another(api_key=service.keys.new(name))
-    service.keys.of(name)[0].bucket = Bucket(2, per_second=0.001)
+    service.keys.of(name)[0].bucket = Bucket(2, per_second=0.02)
     raw = slow(lambda c: c.models.with_raw_response.list())
-    assert raw.headers["x-ratelimit-limit-requests"] == "2"
+    assert raw.headers["x-ratelimit-limit-requests"] == "1"  # a minute, as vendors say
     assert raw.headers["x-ratelimit-remaining-requests"] == "1"
     slow(responses())
     with pytest.raises(openai.RateLimitError) as caught:
@@ -650,7 +650,7 @@ def test_rate_limit_headers(client, another, service):
     headers = caught.value.response.headers
     assert headers["x-ratelimit-remaining-requests"] == "0"
     wait = float(headers["retry-after-ms"]) / 1e3
-    assert 900 < wait < 1001 and abs(int(headers["retry-after"]) - wait) <= 1
+    assert 40 < wait < 50.1 and abs(int(headers["retry-after"]) - wait) <= 1
     assert client(responses()).output_text == SAID  # another owner is not held up
 
 

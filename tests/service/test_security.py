@@ -91,7 +91,7 @@ def test_only_a_role_for_it_reads_private_metrics(service, keys):
     assert error(get(service, "/metrics", over)) == (401, "api_key_expired")
     page = get(service, "/metrics", monitor)
     assert page.status_code == 200 and "course_requests_total" in page.text
-    assert get(service, "/health").status_code == 200
+    assert get(service, "/health").json() == {"status": "ok"}  # names no model
 
 
 def test_metrics_are_open_unless_they_are_private():
@@ -106,6 +106,7 @@ def test_a_key_ends_and_says_so(service, keys):
     held.role = held.role.model_copy(update={"until": datetime.now(UTC)})
     answer = get(service, "/v1/models", key)
     assert error(answer) == (401, "api_key_expired")
+    assert service.access_log()[-1]["owner"] == "visitor"
     message = answer.json()["error"]["message"]
     assert (
         message.startswith("This key of visitor ended on 20") and "new one" in message
@@ -419,6 +420,34 @@ def test_the_end_is_seen_only_with_its_hash(log):
     ]
     path.unlink()
     assert check(folder) == [] and check(folder, end)
+
+
+def test_a_file_of_a_day_that_cannot_be_opened_stops_no_answer(tmp_path, capsys):
+    log = AccessLog(tmp_path)
+    log.note({"time": "2999-01-01T00:00:00Z"})
+    blocked = tmp_path / f"{PREFIX}2999-01-02.jsonl"
+    blocked.mkdir()
+    log.note({"time": "2999-01-02T00:00:00Z"})  # goes on in the old file
+    log.note({"time": "2999-01-02T00:00:01Z"})
+    blocked.rmdir()
+    log.note({"time": "2999-01-02T00:00:02Z"})
+    log.close()
+    assert len(log.entries) == 4 and len(blocked.read_text().splitlines()) == 1
+    assert "The access log is not written" in capsys.readouterr().err
+
+
+def test_a_file_of_keys_that_cannot_be_replaced_leaves_nothing_behind(tmp_path):
+    (tmp_path / key_files.NAME).mkdir()
+    with pytest.raises(OSError):
+        key_files._write(tmp_path / key_files.NAME, "{}")
+    assert [path.name for path in tmp_path.iterdir()] == [key_files.NAME]
+
+
+@pytest.mark.parametrize("seconds", ["-1", "nan", "inf", "soon"])
+def test_a_pause_before_the_end_is_a_number(seconds, capsys):
+    with pytest.raises(SystemExit):
+        command.main(["--drain", seconds])
+    assert "is no number of seconds" in capsys.readouterr().err
 
 
 def test_old_files_may_go(tmp_path):

@@ -390,6 +390,18 @@ def test_a_model_that_returns_too_little_hangs_nobody():
     assert {str(error) for error in results} == {"1 results for 3 texts"}
 
 
+def test_a_model_is_not_asked_about_nothing():
+    async def leave(batcher):
+        task = asyncio.create_task(batcher.submit("a"))
+        await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.sleep(0.1)
+
+    seen = []
+    asyncio.run(leave(Batcher(seen.append, size=2, wait=0.05)))
+    assert seen == []
+
+
 def test_a_caller_that_leaves_costs_nothing():
     async def leave(batcher):
         busy = asyncio.create_task(batcher.submit("busy"))

@@ -87,6 +87,8 @@ class Batcher:
                 self._full.clear()
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._full.wait(), self.wait)
+            if not self._waiting:  # all have left during the wait
+                break
             number = min(self.size, len(self._waiting))
             batch = [self._waiting.popleft() for _ in range(number)]
             texts = [text for text, _ in batch]

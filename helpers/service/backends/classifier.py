@@ -138,13 +138,8 @@ class Classifier:
 
 
 def classifier_of(router: str) -> Classifier:
-    """A network of chapter 02 by its router's name; "crew" is served as "crew-lstm".
-
-    Args:
-        router: "crew" or "electrician"; trained first if it is missing.
-
-    """
-    return _served(f"{router}-lstm", load_router(router), minimum=0.5)
+    """The network of chapter 02 with this router's name; trained if it is missing."""
+    return _served(f"{router}-lstm", load_router(router))
 
 
 def plant_classifier(folder: Path) -> Classifier:
@@ -156,16 +151,15 @@ def plant_classifier(folder: Path) -> Classifier:
     """
     from helpers.plant.saving import load_model
 
-    loaded = load_model(folder)
-    return _served(folder.resolve().name, loaded, minimum=loaded.minimum)
+    return _served(folder.resolve().name, load_model(folder))
 
 
-def _served(name: str, loaded: Router, minimum: float) -> Classifier:
+def _served(name: str, loaded: Router) -> Classifier:
     return Classifier(
         name,
         loaded.probabilities,
         loaded.labels,
         check=loaded.encode,
         explain=loaded.explain,
-        minimum=minimum,
+        minimum=loaded.minimum,
     )
