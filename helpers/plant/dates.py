@@ -6,7 +6,8 @@ import pandas as pd
 
 YEARS = 30  # a date further than this from the middle one is a placeholder
 DAY_MONTH = r"^(\d{1,2})[./-](\d{1,2})[./-](?=(?:\d{4}|\d{2})(?!\d))"  # or month, day
-ZONE = r"(?<=:\d\d)(?:\.\d+)? ?(?:Z|[+-]\d\d:?\d\d)$"  # the local time is kept
+# The local time is kept: without this, one column may become times of several zones.
+ZONE = r"(?<=:\d\d)(?:\.\d+)? ?(?:Z|UTC|GMT|[+-]\d\d(?::?\d\d)?)$"
 DAYS = r"^[2-5]\d{4}(?:\.\d+)?$"  # since 1899: 1954 to 2064
 FORMS = (  # pandas alone would make dates of "12" and "10:15" too
     r"^\d{1,2}[./-]\d{1,2}[./-](?:\d{4}|\d{2})(?!\d)"

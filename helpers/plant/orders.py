@@ -105,7 +105,9 @@ def _dates(orders: pd.DataFrame) -> Found:
         key = "dates" if len(known) and not said.startswith("Ambig") else "unsure dates"
         found.append(say(key, filled.sum(), said=said))
     if lost.any() and len(known):
-        found.append(say("bad dates", lost.sum(), shown=max(texts[lost])))
+        shown = max(texts[lost])  # "" if none of them says anything
+        key = "bad dates" if shown else "no dates"
+        found.append(say(key, lost.sum(), shown=shown))
     back = int((known.diff() < pd.Timedelta(0)).sum())
     if back and not known.is_monotonic_decreasing:
         found.append(say("unsorted", back))
