@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from helpers.errors import InputError
 from helpers.start import SETTINGS
 
 if TYPE_CHECKING:  # pyplot takes a second, which a service need not wait for
@@ -81,12 +82,18 @@ def lines(
         decimals: to which the values are rounded.
         texts: alt, reading and measured, as for show; others as for Axes.set.
 
+    Raises:
+        InputError: a column of gaps only.
+
     """
     import matplotlib.pyplot as plt
 
     figure, axes = plt.subplots(figsize=size)
     for n, name in enumerate(table):
         values = table[name].dropna().astype(float).round(decimals)
+        if values.empty:
+            plt.close(figure)
+            raise InputError(f"Column {name!r} holds no number to draw: leave it out.")
         mark = "o" if len(values) <= 20 else None
         axes.plot(values.index, values, STYLES[n % 4], marker=mark, linewidth=2)
         end = values.index[-1], values.iloc[-1]
