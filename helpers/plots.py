@@ -88,12 +88,12 @@ def lines(
     """
     import matplotlib.pyplot as plt
 
-    figure, axes = plt.subplots(figsize=size)
+    if (gaps := table.isna().all()).any():
+        name = gaps.idxmax()
+        raise InputError(f"Column {name!r} holds no number to draw: leave it out.")
+    _, axes = plt.subplots(figsize=size)
     for n, name in enumerate(table):
         values = table[name].dropna().astype(float).round(decimals)
-        if values.empty:
-            plt.close(figure)
-            raise InputError(f"Column {name!r} holds no number to draw: leave it out.")
         mark = "o" if len(values) <= 20 else None
         axes.plot(values.index, values, STYLES[n % 4], marker=mark, linewidth=2)
         end = values.index[-1], values.iloc[-1]
@@ -105,7 +105,6 @@ def bars(
     values: pd.Series,
     title: str,
     *,
-    size: tuple[float, float] = SIZE,
     fmt: str = "{:.2f}",
     **texts: Any,
 ) -> None:
@@ -114,7 +113,6 @@ def bars(
     Args:
         values: a number for each name; rounded as fmt says before they are drawn.
         title: of the chart.
-        size: width and height in inches.
         fmt: how a value is written.
         texts: alt, reading and measured, as for show; others as for Axes.set.
 
@@ -122,7 +120,7 @@ def bars(
     import matplotlib.pyplot as plt
 
     values = values.astype(float).round(_decimals(fmt))[::-1]
-    figure, axes = plt.subplots(figsize=size)
+    _, axes = plt.subplots(figsize=SIZE)
     names = [str(name) for name in values.index]  # one may stand there twice
     drawn = axes.barh(range(len(values)), values, tick_label=names, color=BLUE)
     axes.bar_label(drawn, [fmt.format(value) for value in values], padding=3)
