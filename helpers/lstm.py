@@ -91,7 +91,7 @@ def targets(orders: pd.DataFrame, task: str) -> np.ndarray:
     return orders["crew"].map(CREWS.index).to_numpy(np.int64)
 
 
-def train_lstm(task: str, train: pd.DataFrame, seed: int = SEED):
+def train_lstm(task: str, train: pd.DataFrame):
     """Train the article's network for the number of epochs that chapter 02 found.
 
     Returns:
@@ -102,7 +102,7 @@ def train_lstm(task: str, train: pd.DataFrame, seed: int = SEED):
     vocabulary = Vocabulary.fit(train["clean"])
     outputs = 1 if task == "electrician" else len(TASKS[task])
     model = compile_model(build_lstm(len(vocabulary), outputs), outputs)
-    keras.utils.set_random_seed(seed)
+    keras.utils.set_random_seed(SEED)
     restart(model)  # as chapter 02 does, so that both give the same weights
     x = vocabulary.encode(train["clean"])
     model.fit(x, y, batch_size=BATCH, epochs=EPOCHS[task], verbose=0)

@@ -155,10 +155,10 @@ class Vocabulary:
         return len(self.words) + 2
 
     @classmethod
-    def fit(cls, texts: Iterable[str], min_count: int = 2) -> "Vocabulary":
-        """Learn the words that occur at least min_count times, most frequent first."""
+    def fit(cls, texts: Iterable[str]) -> "Vocabulary":
+        """Learn the words that occur twice or more, most frequent first."""
         counts = Counter(word for text in texts for word in text.split())
-        return cls([word for word, count in counts.most_common() if count >= min_count])
+        return cls([word for word, count in counts.most_common() if count > 1])
 
     def encode(self, texts: Iterable[str], length: int = LENGTH) -> np.ndarray:
         """Word numbers of cleaned texts, padded with 0: int32, (texts, length)."""
