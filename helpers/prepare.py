@@ -103,6 +103,10 @@ def load_orders() -> pd.DataFrame:
     Columns: date, asset, text (as typed), clean (normalised), pm_type, cost (AUD),
     location, crew and electrician (NaN where the location names no crew), and four
     fields that keyword rules wrote: system, part, action, failure_mode.
+
+    Raises:
+        DataError: as for load_raw and load_crew_table.
+
     """
     raw = drop_duplicates(drop_shifted_rows(load_raw()))
     text = raw["OriginalShorttext"].map(repair_quotes)

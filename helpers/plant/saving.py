@@ -87,6 +87,12 @@ def save_ngrams(
         minimum: probability from which no person needs to look.
         facts: anything else to keep in model.json.
 
+    Returns:
+        The folder.
+
+    Raises:
+        OSError: the folder cannot be written.
+
     """
     parts = [part for _, part in features.transformer_list]
     names = json.dumps([part.get_feature_names_out().tolist() for part in parts])
