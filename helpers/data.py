@@ -232,5 +232,10 @@ def _verify(path: Path, expected: str, next_step: str) -> None:
 
 
 def load_raw() -> pd.DataFrame:
-    """The 5,485 rows as published: 16 columns of text, sorted by system, uncleaned."""
+    """The 5,485 rows as published: 16 columns of text, sorted by system, uncleaned.
+
+    Raises:
+        DataError: as for fetch.
+
+    """
     return pd.read_csv(ensure_data(), dtype=str, keep_default_na=False)

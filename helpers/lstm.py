@@ -35,7 +35,7 @@ UNITS, EPOCHS, BATCH = 64, {"electrician": 3, "crew": 6}, 32
 
 def build_lstm(
     words: int, outputs: int, length: int | None = LENGTH, mask: bool = True
-):
+) -> keras.Sequential:
     """The article's network: Embedding, LSTM(64), Dense(64, relu), Dense(outputs).
 
     Args:
@@ -43,6 +43,10 @@ def build_lstm(
         outputs: 1 for a yes-or-no question (sigmoid), else one a class (softmax).
         length: tokens a row, or None for any.
         mask: whether padding (0) is skipped; False for rows without padding.
+
+    Returns:
+        Not compiled; word numbers, int32, (batch, length) in, probabilities, float32,
+        (batch, outputs) out.
 
     Source: Hochreiter & Schmidhuber 1997; forget gate: Gers et al. 2000.
 
@@ -91,18 +95,21 @@ def targets(orders: pd.DataFrame, task: str) -> np.ndarray:
     return orders["crew"].map(CREWS.index).to_numpy(np.int64)
 
 
-def train_lstm(task: str, train: pd.DataFrame, seed: int = SEED):
+def train_lstm(task: str, train: pd.DataFrame) -> tuple[keras.Model, Vocabulary]:
     """Train the article's network for the number of epochs that chapter 02 found.
 
     Returns:
         The Keras model (rows of LENGTH word numbers in) and its Vocabulary.
+
+    Raises:
+        InputError: an unknown task.
 
     """
     y = targets(train, task)
     vocabulary = Vocabulary.fit(train["clean"])
     outputs = 1 if task == "electrician" else len(TASKS[task])
     model = compile_model(build_lstm(len(vocabulary), outputs), outputs)
-    keras.utils.set_random_seed(seed)
+    keras.utils.set_random_seed(SEED)
     restart(model)  # as chapter 02 does, so that both give the same weights
     x = vocabulary.encode(train["clean"])
     model.fit(x, y, batch_size=BATCH, epochs=EPOCHS[task], verbose=0)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from helpers.errors import InputError
 from helpers.start import SETTINGS
 
 if TYPE_CHECKING:  # pyplot takes a second, which a service need not wait for
@@ -81,10 +82,16 @@ def lines(
         decimals: to which the values are rounded.
         texts: alt, reading and measured, as for show; others as for Axes.set.
 
+    Raises:
+        InputError: a column of gaps only.
+
     """
     import matplotlib.pyplot as plt
 
-    figure, axes = plt.subplots(figsize=size)
+    if (gaps := table.isna().all()).any():
+        name = gaps.idxmax()
+        raise InputError(f"Column {name!r} holds no number to draw: leave it out.")
+    _, axes = plt.subplots(figsize=size)
     for n, name in enumerate(table):
         values = table[name].dropna().astype(float).round(decimals)
         mark = "o" if len(values) <= 20 else None
@@ -98,7 +105,6 @@ def bars(
     values: pd.Series,
     title: str,
     *,
-    size: tuple[float, float] = SIZE,
     fmt: str = "{:.2f}",
     **texts: Any,
 ) -> None:
@@ -107,7 +113,6 @@ def bars(
     Args:
         values: a number for each name; rounded as fmt says before they are drawn.
         title: of the chart.
-        size: width and height in inches.
         fmt: how a value is written.
         texts: alt, reading and measured, as for show; others as for Axes.set.
 
@@ -115,7 +120,7 @@ def bars(
     import matplotlib.pyplot as plt
 
     values = values.astype(float).round(_decimals(fmt))[::-1]
-    figure, axes = plt.subplots(figsize=size)
+    _, axes = plt.subplots(figsize=SIZE)
     names = [str(name) for name in values.index]  # one may stand there twice
     drawn = axes.barh(range(len(values)), values, tick_label=names, color=BLUE)
     axes.bar_label(drawn, [fmt.format(value) for value in values], padding=3)

@@ -103,6 +103,10 @@ def load_orders() -> pd.DataFrame:
     Columns: date, asset, text (as typed), clean (normalised), pm_type, cost (AUD),
     location, crew and electrician (NaN where the location names no crew), and four
     fields that keyword rules wrote: system, part, action, failure_mode.
+
+    Raises:
+        DataError: as for load_raw and load_crew_table.
+
     """
     raw = drop_duplicates(drop_shifted_rows(load_raw()))
     text = raw["OriginalShorttext"].map(repair_quotes)
@@ -155,10 +159,10 @@ class Vocabulary:
         return len(self.words) + 2
 
     @classmethod
-    def fit(cls, texts: Iterable[str], min_count: int = 2) -> "Vocabulary":
-        """Learn the words that occur at least min_count times, most frequent first."""
+    def fit(cls, texts: Iterable[str]) -> "Vocabulary":
+        """Learn the words that occur twice or more, most frequent first."""
         counts = Counter(word for text in texts for word in text.split())
-        return cls([word for word, count in counts.most_common() if count >= min_count])
+        return cls([word for word, count in counts.most_common() if count > 1])
 
     def encode(self, texts: Iterable[str], length: int = LENGTH) -> np.ndarray:
         """Word numbers of cleaned texts, padded with 0: int32, (texts, length)."""

@@ -117,7 +117,8 @@ class Router:
         Texts are grouped by their number of words, so no padding and no mask is needed.
 
         Returns:
-            float32, (labels,) for one text, (texts, labels) for a sequence.
+            float32 (float64 of an NgramRouter), (labels,) for one text,
+            (texts, labels) for a sequence.
 
         Raises:
             InputError: neither a string nor a sequence of strings, or a text too long.
@@ -129,7 +130,14 @@ class Router:
             raise InputError(
                 f"Give one text or a list, not {type(texts).__name__}: {texts!r:.60}."
             )
-        rows = [self.encode(text) for text in texts]
+        return self._many(list(texts))
+
+    def _many(self, texts: list[str]) -> np.ndarray:
+        """Probability of each label for many raw texts: (texts, labels)."""
+        return self._of_rows([self.encode(text) for text in texts])
+
+    def _of_rows(self, rows: list[list[int]]) -> np.ndarray:
+        """Probabilities for word numbers of texts of any length: (texts, labels)."""
         lengths = np.fromiter(map(len, rows), np.int64, len(rows))
         numbers = np.fromiter(chain.from_iterable(rows), np.int32)
         return self.probabilities_of(numbers, np.cumsum(lengths) - lengths, lengths)

@@ -27,6 +27,9 @@ def encrypt(data: bytes, key: bytes, name: str) -> bytes:
         key: 32 random bytes, secrets.token_bytes(32); kept elsewhere than the file.
         name: of the file; it is not hidden, but a sealed file opens only under it.
 
+    Raises:
+        InputError: a key that is not 32 bytes.
+
     """
     nonce = os.urandom(NONCE)
     return MAGIC + nonce + _cipher(key).encrypt(nonce, data, MAGIC + name.encode())
@@ -75,6 +78,12 @@ def sign_model(folder: Path, private_key, until: date) -> Path:
         folder: of the model; the router loads it under this name only.
         private_key: an Ed25519PrivateKey of the library cryptography.
         until: the last day (UTC) on which the router takes it.
+
+    Returns:
+        The path of the signature.
+
+    Raises:
+        OSError: model.json cannot be read, or the signature not be written.
 
     """
     card = hashlib.sha256((folder / "model.json").read_bytes()).hexdigest()

@@ -73,6 +73,7 @@ def crew(text: str) -> str:
 def words(text: str) -> str:
     """Words of locations, separated by semicolons; "=" before one wants all of it."""
     parts = [" ".join(part.split()) for part in text.split(";")]
+    parts = [re.sub("^= ", "=", part) for part in parts]
     parts = [part for part in parts if part.strip("= ")]
     if not parts:
         raise ValueError("holds no word")

@@ -32,7 +32,7 @@ def check(number: str, answer: object, record: bool = True) -> bool:
         print(f"Exercise {number}: not started. Replace the ... with your answer.")
         return False
     try:
-        EXERCISES[number].test(answer)
+        EXERCISES[number](answer)
     except NotYet as problem:
         print(f"Exercise {number}: not yet. {problem}")
         return False

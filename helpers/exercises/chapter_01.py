@@ -6,7 +6,7 @@ from helpers.exercises.checking import exercise, table
 from helpers.prepare import normalise
 
 
-@exercise("01.1", "How much of the exam was in the textbook?")
+@exercise("01.1")  # How much of the exam was in the textbook?
 def _share_seen(answer: Callable) -> None:
     train = ["L/H LIGHTS U/S", "replace tooth", "replace tooth"]
     rows = [
@@ -18,7 +18,7 @@ def _share_seen(answer: Callable) -> None:
     table(answer, "the training texts {} and the test texts {}", rows)
 
 
-@exercise("01.2", "Write out the shorthand")
+@exercise("01.2")  # Write out the shorthand
 def _normalise_more(answer: Callable) -> None:
     last = "REPLACE LH BOOM,STICK HOSES."
     rows = [
@@ -32,7 +32,7 @@ def _normalise_more(answer: Callable) -> None:
     table(answer, "{!r}", rows)
 
 
-@exercise("01.3", "Count the unknown")
+@exercise("01.3")  # Count the unknown
 def _unknown_share(answer: Callable) -> None:
     known = {"replace", "bucket", "tooth"}
     rows = [

@@ -7,7 +7,7 @@ import numpy as np
 from helpers.exercises.checking import NotYet, ask, exercise, expect, table
 
 
-@exercise("02.1", "A loss that survives certainty")
+@exercise("02.1")  # A loss that survives certainty
 def _safe_cross_entropy(answer: Callable) -> None:
     rows = [
         ([1, 0], [0.5, 0.5], float(np.log(2))),
@@ -29,7 +29,7 @@ def _safe_cross_entropy(answer: Callable) -> None:
         )
 
 
-@exercise("02.2", "One step of gradient descent")
+@exercise("02.2")  # One step of gradient descent
 def _gradient_step(answer: Callable) -> None:
     rng = np.random.default_rng(5)
     x, y = rng.normal(size=(20, 3)), rng.integers(0, 2, 20).astype(float)
@@ -50,7 +50,7 @@ def _gradient_step(answer: Callable) -> None:
         raise NotYet("The weights are right; the bias is not old - rate * mean(p - y).")
 
 
-@exercise("02.3", "Count the parameters")
+@exercise("02.3")  # Count the parameters
 def _count_parameters(answer: Callable) -> None:
     for words, units, outputs in [(776, 64, 1), (100, 8, 8), (5, 1, 1)]:
         embedding, lstm = words * units, 4 * units * (units + units + 1)
@@ -63,7 +63,7 @@ def _count_parameters(answer: Callable) -> None:
         expect(answer, words, units, outputs, case=case, wanted=total)
 
 
-@exercise("02.4", "Early stopping")
+@exercise("02.4")  # Early stopping
 def _kept_epoch(answer: Callable) -> None:
     for losses, patience, why, wanted in [
         ([0.5, 0.4, 0.3], 2, "each epoch improved", 3),

@@ -7,7 +7,7 @@ import numpy as np
 from helpers.exercises.checking import NotYet, exercise, expect
 
 
-@exercise("03.1", "Search your threshold")
+@exercise("03.1")  # Search your threshold
 def _best_threshold(answer: Callable) -> None:
     rng = np.random.default_rng(3)
     p = rng.random(400).round(3)
@@ -25,7 +25,7 @@ def _best_threshold(answer: Callable) -> None:
         expect(answer, y, p, nothing, missed, case=case, wanted=wanted)
 
 
-@exercise("03.2", "Two kinds of doubt")
+@exercise("03.2")  # Two kinds of doubt
 def _decide(answer: Callable) -> None:
     labels = ["engine", "lube", "hydraulic"]
     for row, minimum, lead, wanted in [
@@ -44,7 +44,7 @@ def _decide(answer: Callable) -> None:
     expect(answer, two, labels, 0.5, 0.1, case="two rows at once", wanted=wanted)
 
 
-@exercise("03.3", "Which word decides?")
+@exercise("03.3")  # Which word decides?
 def _deciding_word(answer: Callable) -> None:
     def probability_of(text: str) -> float:
         words = text.split()

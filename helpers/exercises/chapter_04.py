@@ -5,7 +5,7 @@ from collections.abc import Callable
 from helpers.exercises.checking import NotYet, ask, exercise, table
 
 
-@exercise("04.1", "A prompt that cannot be rewritten")
+@exercise("04.1")  # A prompt that cannot be rewritten
 def _example_lines(answer: Callable) -> None:
     for pairs, wanted, case in [
         ([("oil leak", "hydraulic")], ["oil leak => hydraulic"], "one pair"),
@@ -33,7 +33,7 @@ def _example_lines(answer: Callable) -> None:
             raise NotYet(f"For {case} the lines are {wanted}; yours are {got!r:.120}.")
 
 
-@exercise("04.2", "Retry, stop, or planner?")
+@exercise("04.2")  # Retry, stop, or planner?
 def _next_step(answer: Callable) -> None:
     rows = [
         (None, None, "retry"),
@@ -63,7 +63,7 @@ def _next_step(answer: Callable) -> None:
         raise
 
 
-@exercise("04.3", "The bill with cache and batch")
+@exercise("04.3")  # The bill with cache and batch
 def _bill(answer: Callable) -> None:
     whole = (5000 * 2 + 999 * 5000 * 0.2 + 1000 * (30 * 2 + 20 * 8)) / 2e6
     rows = [  # one order; the second is cached; just long enough; too short
@@ -83,7 +83,7 @@ def _bill(answer: Callable) -> None:
     table(answer, f"bill({names}, price_out={{}}, discount={{}})", rows)
 
 
-@exercise("04.4", "Numbers that should stay inside")
+@exercise("04.4")  # Numbers that should stay inside
 def _redact_numbers(answer: Callable) -> None:
     rows = [
         ("Repair material 60176281", "Repair material [NUMBER]"),

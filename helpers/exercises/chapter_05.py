@@ -5,7 +5,7 @@ from collections.abc import Callable
 from helpers.exercises.checking import NotYet, ask, exercise, expect, whole
 
 
-@exercise("05.1", "A token bucket")
+@exercise("05.1")  # A token bucket
 def _make_bucket(answer: Callable) -> None:
     for size, per_second, calls, case in [
         (2, 1.0, [(0.0, 0.0), (0.0, 0.0), (0.0, 1.0)], "three calls at once, size 2"),
@@ -26,7 +26,7 @@ def _make_bucket(answer: Callable) -> None:
     expect(second, 0.0, case="two buckets: each line has its own", wanted=0.0)
 
 
-@exercise("05.2", "A percentile without a library")
+@exercise("05.2")  # A percentile without a library
 def _percentile(answer: Callable) -> None:
     values = [float(n * 7 % 100) for n in range(100)]
     for given, wanted, case in [
@@ -53,7 +53,7 @@ def _percentile(answer: Callable) -> None:
         raise NotYet("Your function changes the list it is given: use sorted().")
 
 
-@exercise("05.3", "How long may the queue be?")
+@exercise("05.3")  # How long may the queue be?
 def _longest_queue(answer: Callable) -> None:
     for given, wanted, case in [
         ((1, 0.25, 1.0), 3, "one by one, four fit into the patience"),
@@ -70,7 +70,7 @@ def _longest_queue(answer: Callable) -> None:
         whole(answer(*given), case)
 
 
-@exercise("05.4", "How many processes?")
+@exercise("05.4")  # How many processes?
 def _processes_needed(answer: Callable) -> None:
     for given, wanted, case in [
         ((100, 400, 0.5), 2, "one and a spare"),

@@ -8,7 +8,7 @@ import numpy as np
 from helpers.exercises.checking import NotYet, ask, exercise, expect, whole
 
 
-@exercise("06.1", "Do not look ahead")
+@exercise("06.1")  # Do not look ahead
 def _causal_attention(answer: Callable) -> None:
     for words, units in ((4, 8), (6, 5)):
         _attends_back(answer, words, units)
@@ -53,7 +53,7 @@ def _attends_back(answer: Callable, words: int, units: int) -> None:
         raise NotYet("The shares are right; the result is not shares @ v.")
 
 
-@exercise("06.2", "Count the parameters of a block")
+@exercise("06.2")  # Count the parameters of a block
 def _block_parameters(answer: Callable) -> None:
     for units, inner in [(8, 32), (64, 128), (12288, 49152), (1, 1)]:
         attend, norms = 4 * units * (units + 1), 2 * 2 * units
@@ -66,7 +66,7 @@ def _block_parameters(answer: Callable) -> None:
         whole(answer(units, inner), case)
 
 
-@exercise("06.3", "Leave out the padding")
+@exercise("06.3")  # Leave out the padding
 def _masked_mean(answer: Callable) -> None:
     x = np.arange(12.0).reshape(4, 3)
     for ids, wanted, case in [
@@ -87,7 +87,7 @@ def _masked_mean(answer: Callable) -> None:
             raise NotYet(f"For {case} the mean is {wanted.tolist()}; yours is {got}.")
 
 
-@exercise("06.4", "Top-p")
+@exercise("06.4")  # Top-p
 def _nucleus(answer: Callable) -> None:
     even = np.full(4, 0.25)
     for p, top_p, wanted, case in [

@@ -7,7 +7,7 @@ import numpy as np
 from helpers.exercises.checking import NotYet, ask, exercise, expect
 
 
-@exercise("07.1", "The generator's slope")
+@exercise("07.1")  # The generator's slope
 def _generator_slope(answer: Callable) -> None:
     for score in (-4.0, 0.0, 3.0):
         real = 1 / (1 + np.exp(-score))
@@ -25,7 +25,7 @@ def _generator_slope(answer: Callable) -> None:
             )
 
 
-@exercise("07.2", "Average precision")
+@exercise("07.2")  # Average precision
 def _precision_of(answer: Callable) -> None:
     for y, p, wanted, case in [
         ([1, 0, 1], [0.9, 0.5, 0.4], 5 / 6, "bad, good, bad, sorted by p"),
@@ -36,7 +36,7 @@ def _precision_of(answer: Callable) -> None:
         expect(answer, np.array(y), np.array(p), case=case, wanted=wanted)
 
 
-@exercise("07.3", "Memorised?")
+@exercise("07.3")  # Memorised?
 def _memorised(answer: Callable) -> None:
     rng = np.random.default_rng(7)
     training = rng.normal(size=(6, 3, 4))

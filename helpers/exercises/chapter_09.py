@@ -8,7 +8,7 @@ import numpy as np
 from helpers.exercises.checking import NotYet, ask, exercise, expect, table
 
 
-@exercise("09.1", "How anonymous is a table?")
+@exercise("09.1")  # How anonymous is a table?
 def _anonymity(answer: Callable) -> None:
     day, other = ("2009-05", "A"), ("2009-06", "A")
     rows = [
@@ -30,7 +30,7 @@ def _log(*texts: str) -> list[tuple[str, str]]:
     return lines
 
 
-@exercise("09.2", "Where is the chain broken?")
+@exercise("09.2")  # Where is the chain broken?
 def _first_broken(answer: Callable) -> None:
     whole = _log("a 200", "b 401", "c 200", "d 200")
     changed = [whole[0], ("b 200", whole[1][1]), *whole[2:]]
@@ -51,7 +51,7 @@ def _first_broken(answer: Callable) -> None:
         expect(answer, lines, case=case, wanted=wanted)
 
 
-@exercise("09.3", "Clip each, then add")
+@exercise("09.3")  # Clip each, then add
 def _clipped_sum(answer: Callable) -> None:
     for gradients, clip, wanted, case in [
         ([[3.0, 4.0], [0.3, 0.4]], 1.0, [0.9, 1.2], "one long and one short row"),
@@ -69,7 +69,7 @@ def _clipped_sum(answer: Callable) -> None:
             raise NotYet(f"{said}; yours is {got.round(3).tolist()}.")
 
 
-@exercise("09.4", "How many days does a thief need?")
+@exercise("09.4")  # How many days does a thief need?
 def _days_to_steal(answer: Callable) -> None:
     case = "{} queries, burst {}, {} a day, {} keys"
     rows = [

@@ -8,7 +8,7 @@ import numpy as np
 from helpers.exercises.checking import NotYet, ask, exercise, table
 
 
-@exercise("10.1", "Halves that are not equal")
+@exercise("10.1")  # Halves that are not equal
 def _merge(answer: Callable) -> None:
     for gradients, counts in [
         ([[1.0, 3.0], [3.0, 5.0]], [32, 32]),
@@ -24,7 +24,7 @@ def _merge(answer: Callable) -> None:
             raise NotYet(f"For {case} the answer is {wanted}; yours is {got!r:.80}.")
 
 
-@exercise("10.2", "What is left to do?")
+@exercise("10.2")  # What is left to do?
 def _parts_left(answer: Callable) -> None:
     done = [f"part-{n:05}.parquet" for n in range(12)]
     half = ["part-00000.parquet", ".part-00001.new", "run.json"]
@@ -39,7 +39,7 @@ def _parts_left(answer: Callable) -> None:
     table(answer, "{} parts and the files {}", rows)
 
 
-@exercise("10.3", "From how many notes on?")
+@exercise("10.3")  # From how many notes on?
 def _break_even(answer: Callable) -> None:
     rows = [
         (100, 0, 0.5, 200),

@@ -7,7 +7,7 @@ import numpy as np
 from helpers.exercises.checking import NotYet, ask, exercise, expect
 
 
-@exercise("11.1", "PSI of two counts")
+@exercise("11.1")  # PSI of two counts
 def _psi_of_counts(answer: Callable) -> None:
     for before, now, case in [
         ([10, 10], [10, 10], "equal counts"),
@@ -22,7 +22,7 @@ def _psi_of_counts(answer: Callable) -> None:
         expect(answer, before, now, case=case, wanted=wanted)
 
 
-@exercise("11.2", "A limit for your wish")
+@exercise("11.2")  # A limit for your wish
 def _smallest_limit(answer: Callable) -> None:
     years = [float(n * 7 % 20) for n in range(20)]
     for highest, rate, wanted, why in [
@@ -44,7 +44,7 @@ RULES = [
 ]
 
 
-@exercise("11.3", "Which duties are in force?")
+@exercise("11.3")  # Which duties are in force?
 def _in_force(answer: Callable) -> None:
     chat = {"eu": "yes", "talks": "yes", "allocates": "yes"}
     quiet = {"eu": "yes", "talks": "no", "allocates": "no"}
@@ -69,7 +69,7 @@ def _in_force(answer: Callable) -> None:
         )
 
 
-@exercise("11.4", "The score and what to do next")
+@exercise("11.4")  # The score and what to do next
 def _test_score(answer: Callable) -> None:
     for sections, score, improve in [
         ({"data": [1, 0.5], "model": [0.5, 0.5]}, 1.0, ["model"]),

@@ -7,7 +7,7 @@ import numpy as np
 from helpers.exercises.checking import NotYet, ask, exercise, expect, table
 
 
-@exercise("12.1", "The bearing's own frequencies")
+@exercise("12.1")  # The bearing's own frequencies
 def _fault_frequencies(answer: Callable) -> None:
     for rollers, roller, pitch, shaft, angle, wanted in [
         (8, 0.235, 1.245, 25, 0, (81.124498, 118.875502)),
@@ -29,7 +29,7 @@ def _fault_frequencies(answer: Callable) -> None:
                 )
 
 
-@exercise("12.2", "Two in a row")
+@exercise("12.2")  # Two in a row
 def _hours_of_warning(answer: Callable) -> None:
     for scores, threshold, failure, wanted, case in [
         ([0.1, 0.6, 0.7, 0.9], 0.5, 130, 14.0, "a rise to the end"),
@@ -47,7 +47,7 @@ def _hours_of_warning(answer: Callable) -> None:
         expect(answer, *given, case=case, wanted=wanted)
 
 
-@exercise("12.3", "The machine that the interval fails")
+@exercise("12.3")  # The machine that the interval fails
 def _worst_machine(answer: Callable) -> None:
     low, high = 5, 50
     for machine, left, wanted, case in [
@@ -70,7 +70,7 @@ def _worst_machine(answer: Callable) -> None:
             )
 
 
-@exercise("12.4", "When does an alarm pay?")
+@exercise("12.4")  # When does an alarm pay?
 def _break_even(answer: Callable) -> None:
     rows = [
         (20_000, 5_000, 2_000, 2 / 17),

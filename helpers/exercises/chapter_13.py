@@ -1,7 +1,7 @@
 """Self-checks of the exercises of chapter 13."""
 
-import math
 from collections.abc import Callable
+from statistics import NormalDist
 
 import numpy as np
 
@@ -17,7 +17,7 @@ def _cusum(values: np.ndarray) -> int:
     return -1
 
 
-@exercise("13.1", "An alarm with a memory")
+@exercise("13.1")  # An alarm with a memory
 def _cusum_alarm(answer: Callable) -> None:
     for case, values in [
         ("a sum of exactly 5, which is not above 5,", [2.0] * 3 + [1.0, 0.5]),
@@ -45,12 +45,10 @@ def _reduction(mean: float, deviation: float, best: float) -> float:
     if deviation == 0:
         return max(best - mean, 0.0)
     z = (best - mean) / deviation
-    below = (1 + math.erf(z / 2**0.5)) / 2
-    density = math.exp(-z * z / 2) / math.sqrt(2 * math.pi)
-    return (best - mean) * below + deviation * density
+    return (best - mean) * NormalDist().cdf(z) + deviation * NormalDist().pdf(z)
 
 
-@exercise("13.2", "When less is better")
+@exercise("13.2")  # When less is better
 def _expected_reduction(answer: Callable) -> None:
     mean = np.array([8.0, 10.0, 12.0, 10.0, 9.0, 11.0])
     deviation = np.array([1.0, 2.0, 4.0, 0.5, 0.0, 0.0])
@@ -73,7 +71,7 @@ def _served(days: list[float], lead: float, stock: int) -> float:
     return 1 - np.mean(waits)
 
 
-@exercise("13.3", "How many, for my lead time?")
+@exercise("13.3")  # How many, for my lead time?
 def _stock_for(answer: Callable) -> None:
     rng = np.random.default_rng(13)
     clumps = np.sort(rng.integers(0, 700, 12).repeat(3)).astype(float)

@@ -7,7 +7,7 @@ import numpy as np
 from helpers.exercises.checking import NotYet, ask, exercise, expect
 
 
-@exercise("14.1", "A minimum from your costs")
+@exercise("14.1")  # A minimum from your costs
 def _best_minimum(answer: Callable) -> None:
     rng = np.random.default_rng(14)
     p = rng.random(300).round(3)
@@ -28,7 +28,7 @@ def _best_minimum(answer: Callable) -> None:
     expect(answer, few, both_wrong, 250, 25, case=case, wanted=1.0)
 
 
-@exercise("14.2", "Unsure first")
+@exercise("14.2")  # Unsure first
 def _least_sure(answer: Callable) -> None:
     for rows, count, wanted, why in [
         ([[0.9, 0.1], [0.5, 0.5], [0.6, 0.4]], 2, [1, 2], "the lead is what counts"),
@@ -48,7 +48,7 @@ def _least_sure(answer: Callable) -> None:
             raise NotYet(f"For {case} the answer is {wanted}; yours is {got!r:.60}.")
 
 
-@exercise("14.3", "When to stop labelling")
+@exercise("14.3")  # When to stop labelling
 def _enough_labels(answer: Callable) -> None:
     curve = {0: 25.0, 40: 20.0, 80: 17.0, 120: 16.5, 160: 16.375}
     for label, a_year, wanted, why in [

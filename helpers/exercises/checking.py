@@ -1,7 +1,6 @@
 """What a self-check is made of: registration, questions to an answer, the verdict."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -10,23 +9,15 @@ class NotYet(Exception):
     """Raised by a self-check: what is wrong with the answer."""
 
 
-@dataclass(frozen=True)
-class Exercise:
-    """One exercise: its number, its title, and the test that judges an answer."""
-
-    number: str
-    title: str
-    test: Callable[[object], None]
+Test = Callable[[object], None]  # judges an answer
+EXERCISES: dict[str, Test] = {}
 
 
-EXERCISES: dict[str, Exercise] = {}
-
-
-def exercise(number: str, title: str) -> Callable:
+def exercise(number: str) -> Callable[[Test], Test]:
     """Register the decorated function as the self-check of an exercise."""
 
-    def register(test: Callable[[object], None]) -> Callable[[object], None]:
-        EXERCISES[number] = Exercise(number, title, test)
+    def register(test: Test) -> Test:
+        EXERCISES[number] = test
         return test
 
     return register

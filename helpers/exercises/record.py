@@ -19,7 +19,7 @@ def _read() -> list[str]:
     """Numbers of solved exercises; ValueError if the file is damaged."""
     try:
         solved = json.loads(_file().read_text(encoding="utf-8"))["solved"]
-        if all(isinstance(number, str) for number in solved):
+        if isinstance(solved, list) and all(isinstance(n, str) for n in solved):
             return solved
     except FileNotFoundError:
         return []

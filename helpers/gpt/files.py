@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from helpers.data import CSV_SHA256, DATA
+from helpers.data import DATA
 from helpers.errors import ModelError
 from helpers.gpt.inference import Size, WorkorderGPT
 from helpers.gpt.tokenizer import Tokenizer
@@ -21,7 +21,6 @@ def save_gpt(model: WorkorderGPT, path: Path = FILE) -> None:
         "size": model.size._asdict(),
         "names": model.tokenizer.names,
         "words": model.tokenizer.words,
-        "data_sha256": CSV_SHA256,
     }
     arrays = {name: array.astype(np.float16) for name, array in model.weights.items()}
     arrays["card"] = np.frombuffer(json.dumps(card).encode(), np.uint8)

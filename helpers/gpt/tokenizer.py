@@ -19,6 +19,10 @@ def split_all(orders: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
 
     split_by_time cuts only the orders with a crew; its test begins 28 orders later, so
     nothing that is tested there is learned here.
+
+    Returns:
+        Orders to learn from and orders of the test, oldest first.
+
     """
     orders = orders.sort_values("date", kind="stable")
     cut = int(len(orders) * 0.8)

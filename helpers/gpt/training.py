@@ -1,6 +1,7 @@
 """Training with Keras, and the score of what was trained."""
 
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -9,14 +10,21 @@ from helpers.gpt.inference import CONTEXT, EPSILON, Size, WorkorderGPT
 from helpers.gpt.sampling import log_softmax
 from helpers.gpt.tokenizer import FIELDS, Tokenizer, records, split_all
 
+if TYPE_CHECKING:
+    import keras
+
 EPOCHS, BATCH, RATE, DECAY, SPELL = 5, 32, 5e-3, 0.1, 0.05
 
 
-def build_gpt(tokens: int, size: Size = Size()):  # noqa: B008
-    """The network in Keras: token ids (batch, n) in, logits (batch, n, tokens) out.
+def build_gpt(tokens: int, size: Size = Size()) -> "keras.Model":  # noqa: B008
+    """The network in Keras, not compiled.
 
     Blocks with the normalisation first (Radford et al. 2019) and GELU (Hendrycks &
     Gimpel 2016); one table both for reading and for writing tokens (Press & Wolf 2017).
+
+    Returns:
+        Token ids, int32, (batch, n) in, logits, float32, (batch, n, tokens) out.
+
     """
     from helpers.lstm import keras, layers
 

@@ -1,7 +1,5 @@
 """Chapter 14: read the export of any plant, and say what is wrong with it."""
 
-from helpers.plant.advice import Advice
-from helpers.plant.checks import advise
 from helpers.plant.columns import Columns, Settings, choose_columns, settings
 from helpers.plant.dates import parse_dates
 from helpers.plant.orders import clean_orders
@@ -9,10 +7,8 @@ from helpers.plant.reading import read_export
 from helpers.plant.words import mask_personal, tokens
 
 __all__ = [
-    "Advice",
     "Columns",
     "Settings",
-    "advise",
     "choose_columns",
     "clean_orders",
     "mask_personal",

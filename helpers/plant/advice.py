@@ -9,7 +9,7 @@ from helpers.plant.words import mask_personal
 FEWEST, FEW = 50, 500  # orders: below the first no test means anything
 RARE = 10  # orders of a label: fewer cannot be learnt from and tested on
 MANY = 50  # labels
-LEVELS = ("stop", "warn", "note")
+LEVELS = ("stop", "warn", "note")  # the worst first
 with open(Path(__file__).with_suffix(".csv"), encoding="utf-8", newline="") as file:
     TEXTS = {row.pop("name"): row for row in csv.DictReader(file)}
 
@@ -37,8 +37,3 @@ def say(name: str, count: int, **facts: object) -> Advice:
     level, sentence, next_step = TEXTS[name].values()
     sentence = sentence.format(count=count, **facts)
     return Advice(level, sentence, int(count), next_step)
-
-
-def worst_first(found: list[Advice]) -> list[Advice]:
-    """What stops, then warnings, then notes."""
-    return sorted(found, key=lambda advice: LEVELS.index(advice.level))

@@ -6,14 +6,14 @@ from collections import Counter
 import numpy as np
 import pandas as pd
 
-from helpers.plant.advice import FEW, FEWEST, MANY, RARE, Advice, say, worst_first
+from helpers.plant.advice import FEW, FEWEST, MANY, RARE, Advice, say
 from helpers.plant.words import SPACELESS, mask_personal, tokens
 
 MISREAD = re.compile("Ã[\x80-\xbf\u0152-\u2122]|â€|\ufffd")  # UTF-8 read as cp1252
 
 
 def advise(orders: pd.DataFrame) -> list[Advice]:
-    """All findings on clean orders (their text and label), those that stop first."""
+    """All findings on clean orders (their text and label)."""
     if len(orders) < FEWEST:
         return [say("few", len(orders))]
     found = [*_texts(orders["text"]), *_personal(orders["text"])]
@@ -28,7 +28,7 @@ def advise(orders: pd.DataFrame) -> list[Advice]:
             found.append(say("some labelled", len(known)))
         if len(known) < len(orders):
             found.append(say("unlabelled", len(orders) - len(known)))
-    return worst_first(found)
+    return found
 
 
 def _texts(texts: pd.Series) -> list[Advice]:

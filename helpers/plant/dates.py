@@ -6,7 +6,8 @@ import pandas as pd
 
 YEARS = 30  # a date further than this from the middle one is a placeholder
 DAY_MONTH = r"^(\d{1,2})[./-](\d{1,2})[./-](?=(?:\d{4}|\d{2})(?!\d))"  # or month, day
-ZONE = r"(?<=:\d\d)(?:\.\d+)? ?(?:Z|[+-]\d\d:?\d\d)$"  # the local time is kept
+SHIFT = r"[+-]\d\d?(?::?\d\d)?"
+ZONE = rf"(?i)(:\d\d)(?:[.,]\d+)?( [ap]m)? ?(?:{SHIFT}|(?:Z|UTC|GMT)(?:{SHIFT})?)$"
 DAYS = r"^[2-5]\d{4}(?:\.\d+)?$"  # since 1899: 1954 to 2064
 FORMS = (  # pandas alone would make dates of "12" and "10:15" too
     r"^\d{1,2}[./-]\d{1,2}[./-](?:\d{4}|\d{2})(?!\d)"
@@ -36,11 +37,13 @@ def parse_dates(values: pd.Series) -> tuple[pd.Series, str]:
     if day_first is None:
         return pd.Series(pd.NaT, values.index, dtype="datetime64[us]"), said
     different = pd.Series(texts.unique())  # far fewer than the orders
-    plain = different.str.replace(ZONE, "", regex=True)
+    plain = different.str.replace(ZONE, r"\1\2", regex=True)  # the local time is kept
     plain = plain.str.replace("[年月]", "-", regex=True).str.replace("日", "")
     if day_first:  # only here: 2024-03-05 beside 31.03.2024 stays in March
         plain = plain.str.replace(DAY_MONTH, r"\2/\1/", regex=True)
-    parsed = pd.to_datetime(plain, format="mixed", errors="coerce")
+    # Zones written in another way come out as UTC.
+    parsed = pd.to_datetime(plain, format="mixed", errors="coerce", utc=True)
+    parsed = parsed.dt.tz_localize(None)
     dates = texts.map(dict(zip(different, parsed, strict=True)))
     if len(filled) and dates.isna().all():
         said = f"No date can be read, as in {filled.iloc[0][:40]!r}."

@@ -8,7 +8,7 @@ weights; with a hidden layer the rows lead to it, without one straight to the la
 import io
 import json
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from functools import lru_cache, partial
 from itertools import chain
 from pathlib import Path
@@ -17,9 +17,8 @@ from zipfile import BadZipFile
 import numpy as np
 from scipy import sparse
 
-from helpers.errors import InputError, ModelError
-from helpers.explain import Explanation
-from helpers.plant.explaining import explain_groups
+from helpers.errors import ModelError
+from helpers.explain import Explanation, explain_groups
 from helpers.plant.words import tokens
 from helpers.prepare import check_text
 from helpers.router import Router, read_files
@@ -73,9 +72,9 @@ class NgramRouter(Router):
         self._words = lru_cache(50_000)(tokens)
         self._features = lru_cache(50_000)(partial(_features, self._known, index))
 
-    def _cut(self, text: str) -> list[str]:
+    def _cut(self, text: str) -> Iterable[str]:
         """The words of one raw text."""
-        return [w for chunk in check_text(text).split() for w in self._words(chunk)]
+        return chain.from_iterable(map(self._words, check_text(text).split()))
 
     def encode(self, text: str) -> list[int]:
         """Feature numbers of one raw text, from 2 on; [1] if nothing is known.
@@ -84,25 +83,22 @@ class NgramRouter(Router):
             InputError: not a string, or longer than 1,000 characters.
 
         """
-        words = self._cut(text)
+        words = list(self._cut(text))
         found = [n for word in words for n in self._features(word)]
         for pair in map(" ".join, zip(words, words[1:], strict=False)):
             if pair in self._known:
                 found.append(self._known[pair])
         return [number + 2 for number in found] or [1]
 
-    def probabilities(self, texts: str | Sequence[str]) -> np.ndarray:
-        """As Router.probabilities: float64, (labels,) or (texts, labels)."""
-        if isinstance(texts, str):
-            return self._run([self.encode(texts)])[0]
-        if isinstance(texts, bytes) or not isinstance(texts, Iterable):
-            raise InputError(
-                f"Give one text or a list, not {type(texts).__name__}: {texts!r:.60}."
-            )
-        texts = list(texts)
+    def _many(self, texts: list[str]) -> np.ndarray:
+        """Probability of each label for many raw texts: float64, (texts, labels)."""
         parts = [texts[n : n + BATCH] for n in range(0, len(texts), BATCH)]
-        found = [self._answers(*self._sums(self._counts(part))) for part in parts]
+        found = [self._of_words(map(self._cut, part)) for part in parts]
         return np.concatenate(found) if found else np.empty((0, len(self.labels)))
+
+    def _of_words(self, texts: Iterable[Iterable[str]]) -> np.ndarray:
+        """The same for texts that are cut into words."""
+        return self._answers(*self._sums(self._counts(texts)))
 
     def _run(self, rows: list[list[int]]) -> np.ndarray:
         """Probabilities for rows of feature numbers: what one text needs."""
@@ -115,21 +111,14 @@ class NgramRouter(Router):
             squares.append(tf**2 @ self._squares[places])
         return self._answers(np.array(sums), np.array(squares))
 
-    def _counts(self, texts: list[str]) -> sparse.csr_array:
+    def _counts(self, texts: Iterable[Iterable[str]]) -> sparse.csr_array:
         """How often each feature stands in each text: (texts, features).
 
         Texts hold words, words hold features: the product of two sparse tables.
         """
         index: dict[str, int] = {}
         number = index.setdefault
-        rows = [
-            [
-                number(w, len(index))
-                for c in check_text(t).split()
-                for w in self._words(c)
-            ]
-            for t in texts
-        ]
+        rows = [[number(word, len(index)) for word in words] for words in texts]
         lengths = np.fromiter(map(len, rows), np.int64, len(rows))
         numbers = np.fromiter(chain.from_iterable(rows), np.int64, lengths.sum())
         text = np.repeat(np.arange(len(rows)), lengths)
@@ -175,7 +164,7 @@ class NgramRouter(Router):
 
     def explain(self, text: str) -> Explanation:
         """What each word adds to each label's probability; see explain_groups."""
-        return explain_groups(self.probabilities, self._cut(text))
+        return explain_groups(self._of_words, list(self._cut(text)))
 
 
 def _features(known: dict[str, int], index: dict[str, int], word: str) -> list[int]:

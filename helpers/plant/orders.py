@@ -6,7 +6,7 @@ import unicodedata
 import pandas as pd
 
 from helpers.errors import DataError
-from helpers.plant.advice import RARE, Advice, say, worst_first
+from helpers.plant.advice import LEVELS, RARE, Advice, say
 from helpers.plant.checks import advise
 from helpers.plant.columns import Columns
 from helpers.plant.dates import parse_dates, without_outliers
@@ -36,7 +36,7 @@ def clean_orders(table: pd.DataFrame, columns: Columns) -> Found:
         found += more
     if not any(advice.level == "stop" for advice in found):
         found += advise(orders)
-    found = worst_first(found)
+    found.sort(key=lambda advice: LEVELS.index(advice.level))  # worst first
     stops = [f"{a.sentence} {a.next_step}" for a in found if a.level == "stop"]
     if stops:
         raise DataError("The run stops here. " + " ".join(stops))
@@ -105,7 +105,9 @@ def _dates(orders: pd.DataFrame) -> Found:
         key = "dates" if len(known) and not said.startswith("Ambig") else "unsure dates"
         found.append(say(key, filled.sum(), said=said))
     if lost.any() and len(known):
-        found.append(say("bad dates", lost.sum(), shown=max(texts[lost])))
+        shown = max(texts[lost])  # "" if none of them says anything
+        key = "bad dates" if shown else "no dates"
+        found.append(say(key, lost.sum(), shown=shown))
     back = int((known.diff() < pd.Timedelta(0)).sum())
     if back and not known.is_monotonic_decreasing:
         found.append(say("unsorted", back))

@@ -14,8 +14,9 @@ from helpers.plant.sheets import OLD_OFFICE, SAVE, sheet_rows
 from helpers.plant.table import Rows, is_none, make_table
 
 MOST = 200_000_000  # bytes of a file
-SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
-NO_SEPARATOR = "\x1f"  # no text holds it: one column
+USUAL = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
+NO_SEPARATOR = "\x1f"  # no text holds it
+SEPARATORS = USUAL | {NO_SEPARATOR: "nothing: one column"}
 MARKS = [  # how cells with separators in them may be marked, the usual way first
     {"quotechar": '"'},
     {"escapechar": "\\"},
@@ -142,7 +143,7 @@ def _csv_rows(text: str) -> tuple[Rows, str]:
     if separator != NO_SEPARATOR and max(map(len, best)) == 1:
         whole = "\n".join(row[0] for row in best if row)  # each row was one cell
         best = _parse(whole, separator, {})
-    how = f"separated by {SEPARATORS.get(separator, 'nothing: one column')}"
+    how = f"separated by {SEPARATORS.get(separator, repr(separator))}"
     if "quoting" in used:
         best = [[cell.strip().strip('"') for cell in row] for row in best]
         how += ", quotation marks read as letters"
@@ -152,13 +153,13 @@ def _csv_rows(text: str) -> tuple[Rows, str]:
 def _separator(sample: str) -> str:
     """The separator under which most rows are alike; then the most cells."""
     fit = {}
-    for sign in SEPARATORS:
+    for sign in USUAL:
         width, share = _shape(_parse(sample, sign, {})[:-1])
         fit[sign] = (round(share, 1), width) if width > 1 else (0.0, 0)
     best = max(fit, key=fit.get)
     if fit[best][0] >= 0.9:
         return best
-    usual, rows = max(SEPARATORS, key=sample.count), sample.splitlines()
+    usual, rows = max(USUAL, key=sample.count), sample.splitlines()
     held = sum(usual in row for row in rows)
     return usual if held > len(rows) / 3 else NO_SEPARATOR
 
@@ -168,7 +169,7 @@ def _parse(text: str, separator: str, way: dict) -> Rows:
     file = io.StringIO(text, newline="")
     try:
         return list(csv.reader(file, delimiter=separator, **way))
-    except csv.Error:
+    except (csv.Error, ValueError):  # Python 3.13: the separator is a mark, too
         return []
 
 

@@ -41,13 +41,14 @@ class Report:
     def figure(self, name: str) -> None:
         """Add the figure that helpers.show has shown last; a file of it, too."""
         picture, alt, reading = plots.last_shown
-        self.pictures[name] = picture
-        source = f"data:image/png;base64,{base64.b64encode(picture).decode()}"
+        kind = "jpeg" if picture.startswith(b"\xff\xd8") else "png"  # as show chose
+        self.pictures[f"{name}.{kind}"] = picture
+        source = f"data:image/{kind};base64,{base64.b64encode(picture).decode()}"
         self.parts.append(f'<img src="{source}" alt="{html.escape(alt)}">')
         self.parts.append(f"<p>{html.escape(reading)}</p>")
 
     def save(self, folder: Path) -> Path:
-        """Write report.html and figures/*.png; the page alone holds all of it.
+        """Write report.html and the figures as files; the page alone holds all of it.
 
         Raises:
             InputError: the folder cannot be written.
@@ -59,7 +60,7 @@ class Report:
         try:
             (folder / "figures").mkdir(parents=True, exist_ok=True)
             for name, picture in self.pictures.items():
-                (folder / "figures" / f"{name}.png").write_bytes(picture)
+                (folder / "figures" / name).write_bytes(picture)
             page = folder / "report.html"
             page.write_text(head + "\n".join(self.parts) + "</html>\n", "utf-8")
         except OSError as error:

@@ -12,8 +12,7 @@ import numpy as np
 
 from helpers.data import locked, sha256
 from helpers.errors import ModelError
-from helpers.explain import Explanation
-from helpers.plant.explaining import explain_groups
+from helpers.explain import Explanation, explain_groups
 from helpers.plant.ngrams import WEIGHTS, NgramRouter
 from helpers.plant.words import tokens
 from helpers.prepare import check_text
@@ -30,8 +29,9 @@ class LstmRouter(Router):
         """Load a model that helpers.lstm.save_model saved with kind and length."""
         super().__init__(folder)
         index = {word: n for n, word in enumerate(self.card["words"], start=2)}
+        self._numbers = lambda words: [index.get(word, 1) for word in words]
         self.encode_piece = lru_cache(50_000)(
-            lambda chunk: tuple(index.get(word, 1) for word in tokens(chunk))
+            lambda chunk: tuple(self._numbers(tokens(chunk)))
         )
 
     def encode(self, text: str) -> list[int]:
@@ -43,7 +43,9 @@ class LstmRouter(Router):
     def explain(self, text: str) -> Explanation:
         """What each word adds to each label's probability; see explain_groups."""
         words = tokens(check_text(text))[: self.card["length"]]
-        return explain_groups(self.probabilities, words)
+        return explain_groups(
+            lambda texts: self._of_rows([self._numbers(t) or [1] for t in texts]), words
+        )
 
 
 def load_model(folder: Path | str) -> Router:
@@ -84,6 +86,12 @@ def save_ngrams(
         labels: names of the classes, in order.
         minimum: probability from which no person needs to look.
         facts: anything else to keep in model.json.
+
+    Returns:
+        The folder.
+
+    Raises:
+        OSError: the folder cannot be written.
 
     """
     parts = [part for _, part in features.transformer_list]

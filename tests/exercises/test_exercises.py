@@ -922,6 +922,7 @@ def test_progress_survives_a_restart(own_progress):
 
 
 DAMAGED = ["", "{", "[]", '{"done": 1}', "null", '{"solved": null}', '{"solved": [1]}']
+DAMAGED += ['{"solved": "01.1"}', '{"solved": {"01.1": 1}}']
 
 
 @pytest.mark.parametrize("content", [*(text.encode() for text in DAMAGED), b"\xff\x00"])

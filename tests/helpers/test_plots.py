@@ -58,6 +58,13 @@ def test_lines_are_named_at_their_ends_and_gaps_left_out(displayed, capsys):
     assert capsys.readouterr().out == "Reading: something.\n"
 
 
+def test_a_column_of_gaps_only_is_named():
+    plt.close("all")
+    with pytest.raises(ValueError, match="'none' holds no number .* leave it out"):
+        plots.lines(TABLE.assign(none=np.nan), "t", **TEXTS)
+    assert plt.get_fignums() == []
+
+
 def test_lines_are_drawn_with_the_decimals_asked_for(displayed):
     plots.lines(TABLE[["one"]] * 100 + 0.4, "t", decimals=0, **TEXTS)
     (axes,) = displayed[0].axes

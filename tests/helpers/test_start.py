@@ -4,6 +4,7 @@ import os
 import random
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -59,6 +60,41 @@ def test_one_thread_before_numpy_unless_you_say_otherwise():
         "except ImportError:\n    print(os.environ['OMP_NUM_THREADS'])"
     )
     assert run(program).stdout == "1\n"
+
+
+def bare(options, program):
+    """Import the course in a Python that has none of its packages, or is another."""
+    root = str(Path(helpers.__file__).parents[1])
+    program = f"import sys; sys.path.insert(0, {root!r})\n{program}"
+    command = [sys.executable, *options, "-c", program]
+    return subprocess.run(command, capture_output=True, text=True, cwd=root)
+
+
+@pytest.mark.parametrize("module", ["helpers", "helpers.doctor", "helpers.service"])
+def test_python_without_packages_is_told_how_to_install_them(module):
+    found = bare(["-I", "-S"], f"import {module}")
+    last = found.stderr.strip().splitlines()[-1]
+    assert found.returncode == 1 and last.startswith("ImportError: The package "), last
+    assert last.endswith(
+        "is missing. Run: python -m pip install -r requirements.txt "
+        "-c tests/constraints.txt"
+    )
+
+
+def test_python_that_is_too_old_is_told_so_first():
+    program = "sys.version_info = (3, 10, 12, 'final', 0)\nimport helpers.doctor"
+    for options in (["-I"], ["-I", "-S"]):  # with packages and without
+        last = bare(options, program).stderr.strip().splitlines()[-1]
+        assert last == (
+            "ImportError: The course needs Python 3.11, 3.12 or 3.13; this is 3.10. "
+            "Install one of them and make the environment anew."
+        )
+
+
+def test_a_fault_of_the_course_itself_is_not_called_a_missing_package():
+    program = "sys.modules['helpers.hosted'] = None\nimport helpers"
+    last = bare(["-I"], program).stderr.strip().splitlines()[-1]
+    assert last.startswith("ModuleNotFoundError") and "helpers.hosted" in last
 
 
 @pytest.fixture

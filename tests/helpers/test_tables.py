@@ -183,6 +183,15 @@ def test_many_mistakes_are_counted(tmp_path):
         load_crew_table(save(tmp_path / "a", lines))
 
 
+def test_a_blank_after_the_equals_sign_does_not_matter(tmp_path):
+    for words in ("=Pump", "= Pump", " =  Pump"):
+        lines = changed(CREW_LINES, 2, "location_words", words)
+        table = load_crew_table(save(tmp_path / "a", lines))
+        assert table["location_words"][1] == "=Pump"
+        labels = label_locations(pd.Series(["PUMP", "PUMP HOUSE"]), table)
+        assert labels["crew"].eq("cab_aircon").tolist() == [True, False]
+
+
 def test_no_table(tmp_path):
     with pytest.raises(DataError, match="cannot be opened: No such file"):
         load_prices(tmp_path / "prices.csv")

@@ -242,6 +242,8 @@ def layouts() -> list[Odd]:
         Odd("a year as a name", lines(header=["2024", *HEADER[1:]]), ["commas"], EN),
         Odd("tabs, named .xls", lines(separator="\t"), ["tabs"], EN, file="a.xls"),
         Odd("a first line sep=;", "sep=;\n" + lines(separator=";"), ["semicolons"], EN),
+        Odd("a first line sep=:", "sep=:\n" + lines(separator=":"), ["by ':'"], EN),
+        Odd('a first line sep="', 'sep="\n' + lines(), ["is one column"], None),
         Odd("every cell quoted", lines(quoting=csv.QUOTE_ALL), ["commas"], EN),
         Odd("line break, quotes, separators in a cell", lines(cell), ["commas"], five),
         Odd(

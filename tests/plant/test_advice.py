@@ -103,6 +103,8 @@ def test_persons_are_masked_wherever_a_text_is_shown(tmp_path):
 
 # --- dates
 
+LATE = ["2024-03-31 23:30", "2024-04-01 01:00"]
+
 
 @pytest.mark.parametrize(
     ("texts", "dates", "said"),
@@ -123,6 +125,12 @@ def test_persons_are_masked_wherever_a_text_is_shown(tmp_path):
         (["45382", "45382.5"], ["2024-03-31", "2024-03-31 12:00"], "Excel's days"),
         (["2024-03-31T23:30:00+02:00"], ["2024-03-31 23:30"], "year first"),
         (["2024-03-31T23:30:00.5Z"], ["2024-03-31 23:30"], "year first"),
+        (["2024-03-31 23:30:00+02", "1.4.2024 1:00"], LATE, "day first"),
+        (["2024-03-31 23:30:00+01", "2024-04-01 01:00:00.25+02"], LATE, "year first"),
+        (["2024-03-31 23:30:00 UTC", "2024-04-01 01:00 GMT"], LATE, "year first"),
+        (["31.03.2024 23:30:00-0330", "1.4.2024 1:00 UTC"], LATE, "day first"),
+        (["2024-03-31 23:30:00z", "1-Apr-2024 1:00 AM gmt+1"], LATE, "year first"),
+        (["2024-03-31 23:30", "2024-04-01 03+02"], LATE, "year first"),
         (["12", "pump", "10:15", "31.02.2024"], [None] * 4, ""),
         (["", "5. März 2024"], [None, None], "No date can be read, as in '5. März"),
     ],
@@ -303,6 +311,13 @@ def test_most_orders_have_one_label():
     assert "More than 95 %" not in sentences(rows)
     rows = [[*row[:3], "b" if n < 10 else "a", *row[4:]] for n, row in enumerate(rows)]
     assert "More than 95 % of the orders, 350" in sentences(rows)
+
+
+def test_orders_without_any_date_need_no_example():
+    said = sentences(changed(1, lambda n, c: None if n < 2 else c))
+    assert "Orders without a date: 2. " in said + " " and "''" not in said
+    said = sentences(changed(1, lambda n, c: [None, "soon", c][min(n, 2)]))
+    assert "Orders without a date that can be used: 2, such as 'soon'." in said
 
 
 def test_orders_do_not_depend_on_the_order_of_rows():

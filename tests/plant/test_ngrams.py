@@ -124,6 +124,23 @@ def test_explanations_add_up_for_short_and_long_texts(folder):
     assert " ".join(found.words) == text
 
 
+def adds_up(router, text):
+    found = router.explain(text)
+    total = found.base + found.values.sum(0)
+    return np.abs(total - router.probabilities(text)).max() < 1e-6
+
+
+def test_texts_that_grow_when_cut_into_words_are_explained(folder, tmp_path):
+    """1,000 characters are allowed as typed; the words of them may be longer."""
+    texts = CHINESE * 4
+    model = fitted(texts, ["bearing", "bearing", "oil", "oil", "oil", "motor"] * 4)
+    chinese = load_model(save(tmp_path / "m", model))
+    assert adds_up(chinese, "更" * 400) and adds_up(chinese, "更换轴承" * 250)
+    assert adds_up(load_model(folder), "ß" * 600 + " oil " + "ﬁ" * 300)
+    with pytest.raises(InputError, match="1,001 characters"):
+        chinese.explain("更" * 1001)
+
+
 @pytest.mark.parametrize("bad", [None, 42, b"oil", ["oil", None], "x" * 1001])
 def test_bad_input(folder, bad):
     with pytest.raises(InputError):
@@ -212,3 +229,6 @@ def test_an_lstm_reads_more_words_and_other_languages(tmp_path):
     )
     assert len(router.encode(CHINESE[5] * 9)) == 20
     assert len(router.explain(CHINESE[5]).words) == 4
+    long = CHINESE[5] * 9  # more words than groups of words
+    for text in ("", "???", CHINESE[5], long, "更" * 1000, "ß" * 600, "ﷺ" * 200):
+        assert adds_up(router, text)

@@ -1,5 +1,6 @@
 """The report's page and the card, and the service on a folder of chapter 14."""
 
+import json
 import re
 
 import matplotlib.pyplot as plt
@@ -32,6 +33,16 @@ def test_page_needs_no_network_and_escapes_what_people_typed(tmp_path, capsys):
     assert picture.read_bytes().startswith(b"\x89PNG")
 
 
+def test_a_measured_figure_is_called_what_it_is(tmp_path, capsys):
+    report = Report("x")
+    plots.bars(pd.Series({"a": 1.0}), "t", measured=True, alt="a", reading="b.")
+    report.figure("times")
+    page = report.save(tmp_path).read_text("utf-8")
+    assert 'src="data:image/jpeg;base64,/9j/' in page and "image/png" not in page
+    (path,) = (tmp_path / "figures").iterdir()
+    assert path.name == "times.jpeg" and path.read_bytes().startswith(b"\xff\xd8\xff")
+
+
 def test_folder_that_cannot_be_written(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="Set PLANT_OUT to a folder"):
@@ -47,6 +58,24 @@ def test_card_refuses_what_was_not_measured():
         write_card("Card", sections, {"right": 0.8, "low": np.nan})
     with pytest.raises(InputError, match=r"typed by hand, not measured: 0.8"):
         write_card("Card", {"Results": "About 0.8."}, {})
+
+
+def test_card_equals_the_page_that_chapter_11_writes():
+    from strict_nbval import ROOT
+
+    book = json.loads((ROOT / "notebooks/11_governance.ipynb").read_text("utf-8"))
+    sources = ["".join(cell["source"]) for cell in book["cells"]]
+    (source,) = (text for text in sources if "def write_page(" in text)
+    space = {"pd": pd, "re": re}
+    exec(source, space)
+    sections = {
+        "Results": "Right: {right:.2f} of {orders}, 95 % interval {low} to {high}.",
+        "Use": "From {minimum:.0%} on; crew {name!r}.",
+    }
+    figures = {"right": 0.834, "orders": "1,025", "low": 0.8, "high": 0.9}
+    figures |= {"minimum": 0.6, "name": "cab", "unused": np.nan}
+    page = space["write_page"]("Model card: crew router", sections, figures)
+    assert write_card("Model card: crew router", sections, figures) == page
 
 
 @pytest.fixture
