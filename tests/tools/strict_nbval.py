@@ -28,14 +28,18 @@ NOTEBOOKS = sorted(
 )
 # Made once a run, then copied for each kernel.
 PREPARE = """
+from concurrent.futures import ThreadPoolExecutor
 import helpers, matplotlib.font_manager
 from helpers.bearings import load_bearings
 from helpers.promptable import load_promptable
 from helpers.process_data import load_dryer, load_mixes
 from helpers.solar import load_cells
-load_cells(), load_bearings(), load_dryer(), load_mixes()
-[helpers.load_router(name) for name in ("electrician", "crew")]
-load_promptable()
+with ThreadPoolExecutor() as pool:
+    loads = load_cells, load_bearings, load_dryer, load_mixes
+    fetched = [pool.submit(load) for load in loads]
+    [helpers.load_router(name) for name in ("electrician", "crew")]
+    load_promptable()
+    [one.result() for one in fetched]
 """
 
 # Cells that may stay outside the comparison: {"notebook.ipynb": {"cell id": "reason"}}.
