@@ -527,6 +527,22 @@ def test_stop_finishes_what_is_in_flight():
         assert get(again, "/v1/models", service.key).status_code == 401
 
 
+def test_what_outlives_a_stop_is_answered_and_noted():
+    held = Held()
+    service = start(more=[held])
+    body = {"model": "held", "input": "oil leak"}
+    options = {"method": "POST", "json": body}
+    with ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(get, service, "/v1/responses", service.key, **options)
+        assert soon(lambda: held.waiting)
+        service.stop(0.2)
+        said = asked.result()
+    error = said.json()["error"]
+    assert (said.status_code, error["code"]) == (503, "stopped")
+    assert error["type"] == "server_error" and said.headers["x-request-id"]
+    assert [entry["status"] for entry in service.access_log()] == [503]
+
+
 def test_starting_and_stopping_leaks_nothing():
     def held():
         return threading.active_count(), len(psutil.Process().net_connections())
