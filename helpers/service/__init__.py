@@ -7,7 +7,6 @@ cannot do gets an error that says so.
 
 import atexit
 import socket
-import ssl
 import sys
 import threading
 import time
@@ -33,11 +32,10 @@ class Running(AbstractContextManager):
 
     base_url: str
     key: str
-    verify: ssl.SSLContext | bool = True  # what client() trusts, where TLS is on
 
     def client(self, **options: Any) -> "OpenAI":
-        """An openai client of this service, with its key; options are the client's."""
-        return local_client(self.base_url, self.key, self.verify, **options)
+        """An openai client of this service, with its key; see local_client."""
+        return local_client(self.base_url, self.key, **options)
 
     def __exit__(self, *_: object) -> None:
         """Stop."""
@@ -106,9 +104,6 @@ def start(
     port: int = 0,
     *,
     keys=None,
-    key: str = "",
-    per_minute: int = 60_000,
-    burst: int = 10_000,
     faults: bool = False,
     log_folder: Path | None = None,
     answer_seconds: float = 60.0,
@@ -119,15 +114,12 @@ def start(
 
     Args:
         port: 0 picks a free one.
-        keys: helpers.service.keys.Keys; else one owner, "notebook", with a new key.
-        key: the key that Service.key shows, if you bring your own keys.
-        per_minute: requests a key may send on average, without keys of your own.
-        burst: requests a key may send at once.
+        keys: helpers.service.keys.Keys; else one owner, "notebook", with Service.key.
         faults: whether requests may ask for deliberate faults (see service/faults.py).
         log_folder: where the access log goes; by default it is kept in memory.
         answer_seconds: after which a request gets error 504 instead of an answer.
         more: models to offer from the beginning, besides the course's own.
-        tls: files for HTTPS; a client must trust them (see Running.verify).
+        tls: files for HTTPS; a client must trust them (see service/tls.py).
 
     Raises:
         CourseError: the port is in use, a file of tls cannot be used, or the service
@@ -150,10 +142,10 @@ def start(
 
     context = server_side(tls) if tls else None
     _allow_files()
-    sock = _bind(port)
+    sock, key = _bind(port), ""
     try:
         if keys is None:
-            keys = Keys(per_minute, burst)
+            keys = Keys(60_000, 10_000)
             key = keys.new("notebook")
         log = AccessLog(log_folder)
         models = Registry(PromptedModel(load_promptable()), GptModel(load_gpt()))

@@ -126,7 +126,7 @@ def main(arguments: list[str] | None = None) -> int:
         tls = Tls(*options.tls, options.clients) if options.tls else None
         if options.clients and not tls:
             raise CourseError("--clients needs --tls CERTIFICATE KEY.")
-        own = {"keys": keys, "key": key, "log_folder": folder, "tls": tls}
+        own = {"keys": keys, "log_folder": folder, "tls": tls}
         with start(options.port, **own, more=more, faults=options.faults) as service:
             for name in options.router:
                 service.models.set_alias(name, f"{name}-lstm")

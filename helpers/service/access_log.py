@@ -107,7 +107,7 @@ class AccessLog:
         """Begin the file of a day, and delete those that are too old."""
         path = self._folder / f"{PREFIX}{day}.jsonl"
         file = path.open("a", encoding="utf-8", buffering=1)  # line by line
-        self.close()  # not before the new one is open: if that fails, go on in the old
+        self.close()  # not before: if opening fails, the next note tries again
         self._file, self._day = file, day
         oldest = date.fromisoformat(day) - timedelta(days=self._days - 1)
         for old in self._folder.glob(f"{PREFIX}*.jsonl"):

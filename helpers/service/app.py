@@ -4,7 +4,7 @@ import asyncio
 import time
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, NoReturn
 
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import PlainTextResponse, StreamingResponse
@@ -159,10 +159,9 @@ async def _finished(request: Request, answer: Generation, steps: Steps) -> Gener
     return replace(answer, steps=tuple(written))
 
 
-async def _no_route(request: Request, error: HTTPException) -> Response:
+async def _no_route(request: Request, error: HTTPException) -> NoReturn:
     """An address or a method that does not exist, in OpenAI's shape."""
     path = request.url.path[:80].encode("ascii", "replace").decode()
     text = f"{error.detail}: {request.method} {path}"
     code = "invalid_request" if error.status_code == 400 else "no_such_route"
-    problem = ServiceError(error.status_code, text, code)
-    return JsonResponse(problem.body, error.status_code, error.headers)
+    raise ServiceError(error.status_code, text, code, headers=error.headers)

@@ -20,8 +20,7 @@ ERRORS = {  # status, message, code, type
     "quota": (429, "Quota exceeded", "insufficient_quota", "insufficient_quota"),
     "server_error": (500, "The server had an error", None, "server_error"),
 }
-BEFORE = (*ERRORS, *SECONDS)
-AFTER = ("malformed_json", "truncated", "refusal", "dropped_stream")
+FAULTS = (*ERRORS, *SECONDS, "malformed_json", "truncated", "refusal", "dropped_stream")
 
 
 def requested(headers: Mapping[str, str], of_owner: str | None, allowed: bool) -> str:
@@ -38,8 +37,8 @@ def requested(headers: Mapping[str, str], of_owner: str | None, allowed: bool) -
         message = "This service was not started with faults=True."
         raise bad_request(message, "no_teaching_faults")
     name, _, times = asked.partition(":")
-    if name not in BEFORE + AFTER or not (times.isdecimal() or not times):
-        message = f"No fault {asked!r:.40}; there are {', '.join(BEFORE + AFTER)}."
+    if name not in FAULTS or not (times.isdecimal() or not times):
+        message = f"No fault {asked!r:.40}; there are {', '.join(FAULTS)}."
         raise bad_request(message, "no_such_fault")
     tries = headers.get("x-stainless-retry-count", "0")
     if times and tries.isdecimal() and int(tries[:4]) >= int(times[:4]):
@@ -75,13 +74,9 @@ def inject(answer: Generation, fault: str) -> Generation:
     return replace(answer, steps=steps)
 
 
-class Dropped(Exception):
-    """Ends a connection in the middle of an answer."""
-
-
 async def drop(events: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
     """The first half of the events; then the connection breaks."""
     found = [event async for event in events]
     for event in found[: len(found) // 2]:
         yield event
-    raise Dropped
+    raise RuntimeError("Dropped: a fault for teaching.")

@@ -109,8 +109,5 @@ def _write(path: Path, content: str) -> None:
 def write_key(folder: Path, owner: str, key: str) -> Path:
     """Write a new key to a file that only its owner can read."""
     path = folder / f"{re.sub(r'[^A-Za-z0-9_-]', '_', owner)}.key"
-    path.unlink(missing_ok=True)
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(handle, "w") as file:
-        file.write(key)
+    _write(path, key)
     return path

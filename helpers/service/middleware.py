@@ -76,13 +76,15 @@ class Middleware:
             turn = self._turn if len(body) > LONG else contextlib.nullcontext()
             async with asyncio.timeout(self.answer_seconds), turn:
                 await self.app(scope, receive, noting_send)
-        except Exception as error:
+        except (Exception, asyncio.CancelledError) as error:
             if state["status"] != LEFT:
                 raise  # the answer has begun: all that is left is to break it off
             known = _known(error)
             extra |= known.headers
             answer = JsonResponse(known.body, known.status)
             await answer(scope, receive, noting_send)
+            if isinstance(error, asyncio.CancelledError):
+                raise
         finally:
             self._inside -= 1
             self.metrics.in_flight.dec()
@@ -187,12 +189,15 @@ async def _body(scope: Scope, receive: Receive) -> bytes:
     return bytes(body)
 
 
-def _known(error: Exception) -> ServiceError:
+def _known(error: BaseException) -> ServiceError:
     """What to answer; of an unforeseen error only its kind, as texts may be in it."""
     if isinstance(error, ServiceError):
         return error
     if isinstance(error, TimeoutError):
         message = "The answer took too long."
         return ServiceError(504, message, "timeout", kind="server_error")
+    if isinstance(error, asyncio.CancelledError):  # it outlived Service.stop
+        message = "The service has stopped before there was an answer."
+        return ServiceError(503, message, "stopped", kind="server_error")
     message = f"The service had an error of the kind {type(error).__name__}."
     return ServiceError(500, message, kind="server_error")

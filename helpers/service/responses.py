@@ -5,7 +5,7 @@ Field names and the order of events follow the types of the openai package.
 
 import base64
 import json
-import random
+import secrets
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
@@ -28,7 +28,6 @@ from helpers.service.requests import (
 STATUS = {"stop": "completed", "length": "incomplete"}  # by the last token
 Steps = AsyncIterator[Step]
 Shape = tuple[Callable, Callable]  # of an answer in one piece, and of its events
-_RNG = random.Random()  # of its own: the notebooks seed the common one
 
 
 class JsonResponse(JSONResponse):
@@ -41,7 +40,7 @@ class JsonResponse(JSONResponse):
 
 def new_id(prefix: str) -> str:
     """A fresh identifier such as "resp_1f0c..."; unique, but no secret."""
-    return f"{prefix}_{_RNG.getrandbits(96):024x}"
+    return f"{prefix}_{secrets.token_hex(12)}"
 
 
 def event(data: Json, name: str | None = None) -> bytes:

@@ -235,9 +235,9 @@ def test_https_for_those_who_trust_it(certificates):
     own = certificates["127.0.0.1"]
     with start(tls=own) as running:
         assert running.base_url.startswith("https://")
-        running.verify = tls.client_side(own.certificate)
-        running.verify.verify_flags |= ssl.VERIFY_X509_STRICT  # as Python 3.13 does
-        names = [model.id for model in running.client().models.list()]
+        trusting = tls.client_side(own.certificate)
+        trusting.verify_flags |= ssl.VERIFY_X509_STRICT  # as Python 3.13 does
+        names = [model.id for model in running.client(verify=trusting).models.list()]
         assert GPT in names
         stranger = local_client(running.base_url, running.key, max_retries=0)
         assert "self-signed certificate" in reason(stranger.models.list)
@@ -253,9 +253,8 @@ def test_https_for_those_who_trust_it(certificates):
 def test_a_certificate_of_another_host(certificates):
     own = certificates["router.plant.example"]
     with start(tls=own) as running:
-        running.verify = tls.client_side(own.certificate)
-        said = reason(running.client(max_retries=0).models.list)
-        assert "IP address mismatch" in said
+        client = running.client(verify=tls.client_side(own.certificate), max_retries=0)
+        assert "IP address mismatch" in reason(client.models.list)
 
 
 @pytest.mark.parametrize(
@@ -270,8 +269,8 @@ def test_certificates_out_of_time(tmp_path, monkeypatch, starts, said):
         context.load_cert_chain(own.certificate, own.key)
         monkeypatch.setattr(tls, "server_side", lambda _: context)
     with start(tls=own) as running:
-        running.verify = tls.client_side(own.certificate)
-        assert said in reason(running.client(max_retries=0).models.list)
+        client = running.client(verify=tls.client_side(own.certificate), max_retries=0)
+        assert said in reason(client.models.list)
 
 
 def test_mutual_tls(certificates):
@@ -279,8 +278,8 @@ def test_mutual_tls(certificates):
     with start(tls=own._replace(clients=line.certificate)) as running:
 
         def listed(client_tls):
-            running.verify = tls.client_side(own.certificate, client_tls)
-            return running.client(max_retries=0).models.list()
+            trusting = tls.client_side(own.certificate, client_tls)
+            return running.client(verify=trusting, max_retries=0).models.list()
 
         assert listed(line).data
         for wrong in None, certificates["line-9"], own:
@@ -323,10 +322,10 @@ def test_tls_and_roles_from_the_command_line(tmp_path, certificates, capsys):
     options = ["--tls", str(own.certificate), str(own.key), "--private-metrics"]
     options += ["--clients", str(line.certificate)]
     with ServiceProcess(*options, folder=tmp_path) as running:
-        running.verify = tls.client_side(own.certificate, line)
-        assert get(running, "/metrics", verify=running.verify).status_code == 401
-        assert len(running.client().models.list().data) > 1
-        client = local_client(running.base_url, key, running.verify)
+        trusting = tls.client_side(own.certificate, line)
+        assert get(running, "/metrics", verify=trusting).status_code == 401
+        assert len(running.client(verify=trusting).models.list().data) > 1
+        client = local_client(running.base_url, key, trusting)
         assert [model.id for model in client.models.list()] == [GPT]
     assert check(tmp_path) == []
     where = ["--folder", str(tmp_path)]

@@ -254,8 +254,7 @@ def test_two_owners_and_a_revoked_key(service):
 def test_each_owner_has_a_limit():
     some = keys.Keys(per_minute=1, burst=1)
     one, two = some.new("line-1"), some.new("line-2")
-    with start(keys=some, key=one) as service:
-        assert service.key == one
+    with start(keys=some) as service:
         said = [get(service, "/v1/models", key).status_code for key in (one, one, two)]
     assert said == [200, 429, 200]
 
@@ -525,6 +524,22 @@ def test_stop_finishes_what_is_in_flight():
         assert again.port == service.port and again.key != service.key
         assert get(again, "/health").status_code == 200
         assert get(again, "/v1/models", service.key).status_code == 401
+
+
+def test_what_outlives_a_stop_is_answered_and_noted():
+    held = Held()
+    service = start(more=[held])
+    body = {"model": "held", "input": "oil leak"}
+    options = {"method": "POST", "json": body}
+    with ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(get, service, "/v1/responses", service.key, **options)
+        assert soon(lambda: held.waiting)
+        service.stop(0.2)
+        said = asked.result()
+    error = said.json()["error"]
+    assert (said.status_code, error["code"]) == (503, "stopped")
+    assert error["type"] == "server_error" and said.headers["x-request-id"]
+    assert [entry["status"] for entry in service.access_log()] == [503]
 
 
 def test_starting_and_stopping_leaks_nothing():

@@ -237,7 +237,6 @@ def test_exchange_of_a_version_drops_no_request(service, client):
     assert set(answers) == {"electrician"}
     served = {r["model"] for r in service.access_log() if r["status"] == 200}
     assert {"short-1", "short-2"} <= served and "short" not in served
-    assert sum(old.batcher.batches) > 0 and sum(new.batcher.batches) > 0
     with pytest.raises(openai.NotFoundError, match="short-2"):
         client.responses.create(model="short-1", input="lights")
 
@@ -275,7 +274,7 @@ def test_texts_that_wait_together_run_together_and_keep_their_results():
     batcher = Batcher(lengths, size=8)
     texts = ["x" * n for n in range(1, 21)]
     assert asyncio.run(submit_all(batcher, texts)) == list(range(1, 21))
-    assert seen == [8, 8, 4] == list(batcher.batches)
+    assert seen == [8, 8, 4]
 
 
 def test_an_incomplete_batch_waits_for_company_only_if_told():
@@ -284,10 +283,14 @@ def test_an_incomplete_batch_waits_for_company_only_if_told():
         await asyncio.sleep(0.02)
         return await asyncio.gather(first, batcher.submit("b"))
 
+    def echo(texts):
+        seen.append(len(texts))
+        return texts
+
     for wait, batches in ((0.0, [1, 1]), (600, [2])):
-        batcher = Batcher(lambda texts: texts, size=2, wait=wait)
-        assert asyncio.run(trickle(batcher)) == ["a", "b"]
-        assert list(batcher.batches) == batches
+        seen = []
+        assert asyncio.run(trickle(Batcher(echo, size=2, wait=wait))) == ["a", "b"]
+        assert seen == batches
 
 
 @pytest.mark.parametrize("row", [[0.2, 0.3, 0.5], [np.nan, 0.5], 0.7])

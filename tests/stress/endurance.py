@@ -33,6 +33,7 @@ from helpers.hosted import local_client, local_get
 from helpers.service import start
 from helpers.service.backends.batching import Batcher
 from helpers.service.backends.classifier import Classifier
+from helpers.service.keys import Keys
 from helpers.service.process import ServiceProcess
 
 
@@ -110,14 +111,14 @@ def exchange(pool, requests: int, rate: float) -> dict:
     labels = {v: [f"{v}:{label}" for label in router.labels] for v in ("v1", "v2")}
     me = psutil.Process()
     memory, files = [me.memory_info().rss / 1e6], [0]
-    with start(per_minute=10_000_000, burst=1_000_000) as service:
+    keys = Keys(10_000_000, 1_000_000)
+    key = keys.new("load")
+    with start(keys=keys) as service:
         models = {v: Classifier(v, predict, labels[v], check=check) for v in labels}
         service.models.add(models["v1"])
         service.models.set_alias("crew", "v1")
-        pool.apply(_run, (service.base_url, service.key, "crew", 200, 400, 1))
-        load = in_background(
-            pool, service.base_url, service.key, "crew", rate, requests, 0
-        )
+        pool.apply(_run, (service.base_url, key, "crew", 200, 400, 1))
+        load = in_background(pool, service.base_url, key, "crew", rate, requests, 0)
         began, switched = time.perf_counter(), None
         while not load.ready():
             load.wait(max(0.2, requests / rate / 60))
@@ -192,10 +193,12 @@ def overloaded(pool, seconds: float = 10.0, rate: float = 1000) -> dict:
         time.sleep(0.01 * len(texts))
         return router.probabilities(texts)
 
-    with start(per_minute=10_000_000, burst=1_000_000) as service:
+    keys = Keys(10_000_000, 1_000_000)
+    key = keys.new("load")
+    with start(keys=keys) as service:
         batcher = Batcher(slow, size=4, queue=20)
         service.models.add(Classifier("slow", slow, router.labels, batcher=batcher))
-        place = service.base_url, service.key, "slow"
+        place = service.base_url, key, "slow"
         results = pool.apply(_run, (*place, rate, round(rate * seconds), 0))
         refused = [s for outcome, _, s, _ in results if outcome == "503"]
         time.sleep(0.5)

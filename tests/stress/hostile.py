@@ -973,9 +973,11 @@ def handles(process: psutil.Process) -> int:
     return len(process.net_connections())
 
 
-def ordinary_answer(service: ServiceProcess) -> str:
+def ordinary_answer(
+    service: ServiceProcess, trusted: ssl.SSLContext | None = None
+) -> str:
     """What a normal client gets for a normal order."""
-    with service.client(max_retries=0) as client:
+    with service.client(verify=trusted or True, max_retries=0) as client:
         said = client.responses.create(
             model=NAME,
             instructions="- electrical: lights, wiring\n- hydraulic: hose, oil leak",
@@ -1017,9 +1019,8 @@ def run(
     if secure:
         options += ["--tls", str(own.certificate), str(own.key), "--private-metrics"]
     with folder, service_process(KEY, planted, *options, roles=roles) as service:
-        service.verify = trusted or True
         url = urlsplit(service.base_url)
-        if ordinary_answer(service) != "hydraulic":
+        if ordinary_answer(service, trusted) != "hydraulic":
             report.problems.append("wrong answer before the run")
         process = psutil.Process(service.pid)
         memory, open_before = process.memory_info().rss, handles(process)
@@ -1040,7 +1041,7 @@ def run(
             report.problems.append(f"memory grew by {growth / 1e6:.0f} MB")
         if handles(process) > open_before:
             report.problems.append("connections stay open")
-        if ordinary_answer(service) != "hydraulic":
+        if ordinary_answer(service, trusted) != "hydraulic":
             report.problems.append("wrong answer after the run")
         code = service.stop()
         if code and sys.platform != "win32":  # there it cannot be asked, only killed

@@ -36,7 +36,6 @@ class Batcher:
         if size < 1 or wait < 0 or queue < 1:
             raise InputError(f"{size=}, {wait=} and {queue=}: give 1, 0.0, 1 or more.")
         self.predict, self.size, self.wait, self.queue = predict, size, wait, queue
-        self.batches: deque[int] = deque(maxlen=10_000)  # sizes of the last ones
         self._waiting: deque[tuple[str, asyncio.Future]] = deque()
         self._thread = ThreadPoolExecutor(1, "batcher")
         self._task: asyncio.Task | None = None
@@ -92,7 +91,6 @@ class Batcher:
             number = min(self.size, len(self._waiting))
             batch = [self._waiting.popleft() for _ in range(number)]
             texts = [text for text, _ in batch]
-            self.batches.append(len(batch))
             try:
                 results = await loop.run_in_executor(self._thread, self._run, texts)
             except Exception as error:

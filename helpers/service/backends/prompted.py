@@ -50,11 +50,6 @@ class PromptedModel:
         return answer(self.model, prompt)
 
 
-def _count(text: str) -> int:
-    """Tokens of a text."""
-    return len(tokenize(text))
-
-
 def answer(model: Promptable, prompt: Prompt) -> Generation:
     """Classify the last user message as the prompt asks.
 
@@ -80,7 +75,8 @@ def answer(model: Promptable, prompt: Prompt) -> Generation:
         least = round(min(confidence for _, confidence in chosen.values()), 4)
         filled = {name: chosen[name][0] if fields[name] else least for name in fields}
         whole = json.dumps(filled)
-    return Generation.whole(whole, sum(map(_count, parts)), prompt)
+    tokens = sum(len(tokenize(part)) for part in parts)
+    return Generation.whole(whole, tokens, prompt)
 
 
 def _choose(
