@@ -4,6 +4,8 @@ import pandas as pd
 import pytest
 from odd_exports import exports, run
 
+from helpers.plant import read_export
+
 EXPORTS = exports()
 
 
@@ -24,3 +26,12 @@ def test_odd_export(odd, tmp_path):
     ]
     wanted = [[row[1] and pd.Timestamp(row[1]), *row[2:5]] for row in odd.orders]
     assert found == wanted, said
+
+
+def test_a_sign_in_every_text_is_not_the_separator(tmp_path):
+    path = tmp_path / "complaints.txt"
+    rows = [f"again a crack; we have seen it, no. {n}\tscrap" for n in range(300)]
+    path.write_text("\n".join(["complaint\tdecision", *rows]), encoding="utf-16")
+    table, said = read_export(path)
+    assert list(table.columns) == ["complaint", "decision"] and len(table) == 300
+    assert "separated by tabs" in said[0]
