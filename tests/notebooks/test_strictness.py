@@ -42,11 +42,14 @@ def figure(data):
 
 CLEAR = "from IPython.display import clear_output\nprint(1); clear_output()"
 KEYS = "import os; print(sorted(k for k in os.environ if 'OPENAI' in k))"
+FIRST = "os.environ['PYTHONPATH'].split(os.pathsep)[0]"
+CLONE = f"import os; print(os.path.samefile({FIRST}, '..'))"
 # name: (cells as source and stored output, numbers of the cells that must fail)
 CASES = {
     "right": ([("print(1)", stream("1\n"))], []),
     "measured": ([("print('[    2.00 s]')", stream("[1.23e+05 s]\n"))], []),
     "keys": ([(KEYS, stream("[]\n"))], []),
+    "clone": ([(CLONE, stream("True\n"))], []),
     "figure": ([(draws(png(100)), figure(png(100)))], []),
     "near": ([(draws(png(100)), figure(png(102)))], []),
     "far": ([(draws(png(100)), figure(png(103)))], [0] * COMPARE_FIGURES),

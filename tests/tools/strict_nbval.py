@@ -126,7 +126,9 @@ def kernel_environment() -> dict[str, str]:
     env = {k: v for k, v in os.environ.items() if not k.startswith(hidden)}
     if code := env.pop("COURSE_STARTUP", None):  # tests/tools/other_machine.py
         (startup / "00_course.py").write_text(code, encoding="utf-8")
+    path = [str(ROOT), env.get("PYTHONPATH", "")]  # not the clone of `-e .`, if another
     return env | {
+        "PYTHONPATH": os.pathsep.join(filter(None, path)),
         "COURSE_STATE": str(own / "state"),
         "IPYTHONDIR": str(own / "ipython"),
         "MPLCONFIGDIR": str(shared / "matplotlib"),
