@@ -56,9 +56,8 @@ def examine(page: Page, path: Path, name: str, report: Report, scheme: str) -> N
     """Open one page in one colour scheme and note what is wrong with it."""
     page.emulate_media(color_scheme=scheme)
     page.goto(path.as_uri(), wait_until="load")
-    page.add_style_tag(
-        content="* { transition: none !important }"
-    )  # no colour half-way
+    # A slow machine would show colours half-way from light to dark.
+    page.add_style_tag(content="* { transition: none !important }")
     page.add_script_tag(path=AXE)
     name = f"{name} ({scheme})"
     report.counts["pages opened"] += 1

@@ -426,7 +426,7 @@ def test_a_file_of_a_day_that_cannot_be_opened_stops_no_answer(tmp_path, capsys)
     log.note({"time": "2999-01-01T00:00:00Z"})
     blocked = tmp_path / f"{PREFIX}2999-01-02.jsonl"
     blocked.mkdir()
-    log.note({"time": "2999-01-02T00:00:00Z"})  # goes on in the old file
+    log.note({"time": "2999-01-02T00:00:00Z"})  # lost, as on a full disk
     log.note({"time": "2999-01-02T00:00:01Z"})
     blocked.rmdir()
     log.note({"time": "2999-01-02T00:00:02Z"})
