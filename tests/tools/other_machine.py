@@ -1,7 +1,8 @@
 """The notebooks as other machines would run them: python tests/tools/other_machine.py
 
 Each variant changes what differs between machines: the kernels that multiply matrices,
-the number of threads, the speed. All stored outputs must still be equal.
+the number of threads, the last digit of the weights that a training begins with, the
+speed. All stored outputs must still be equal.
 """
 
 import os
@@ -33,8 +34,22 @@ def measured(value, unit="s", real=helpers.timing.measured):
 
 helpers.measured = helpers.timing.measured = measured
 """
+ROUNDING = """
+import helpers, keras, numpy
+
+def one_rounding_apart(kind):
+    def moved(self, *args, real=kind.__call__, **options):
+        value = keras.ops.convert_to_numpy(real(self, *args, **options))
+        step = numpy.random.default_rng(0).integers(-1, 2, value.shape)
+        return (value * (1 + step * numpy.finfo(value.dtype).eps)).astype(value.dtype)
+    kind.__call__ = moved
+
+for name in "VarianceScaling", "RandomUniform", "RandomNormal", "Orthogonal":
+    one_rounding_apart(getattr(keras.initializers, name))
+"""
 VARIANTS = {
     "arithmetic": ARITHMETIC,
+    "rounding": {"COURSE_STARTUP": ROUNDING},
     "slow": {"COURSE_STARTUP": CLOCK.replace("FACTOR", "100")},
     "fast": {"COURSE_STARTUP": CLOCK.replace("FACTOR", "0.01")},
 }
