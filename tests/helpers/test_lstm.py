@@ -64,12 +64,6 @@ def test_restart_equals_a_new_beginning(small):
     assert np.isclose(float(model.optimizer.learning_rate), 1e-3)
 
 
-@pytest.mark.parametrize("outputs", [1, 8])
-def test_loss_is_computed_in_float64(outputs):
-    loss = compile_model(build_lstm(9, outputs), outputs).loss
-    assert loss.dtype == "float64"  # see compile_model
-
-
 def test_saved_model_answers_like_the_network(small, saved):
     model, vocabulary = small
     orders = load_orders()
