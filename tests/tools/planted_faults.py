@@ -2,8 +2,8 @@
 
 Plants one wrong stored output in every notebook of a copy of the course, runs the whole
 notebook check there, and requires that exactly the planted cells fail. It does so with
-the arithmetic of another machine, first weights one rounding apart and a clock that is
-100 times slower, so that the same run proves that all other outputs depend on none.
+the arithmetic of another machine and a clock that is 100 times slower, so that the same
+run proves that all other outputs depend on neither.
 """
 
 import os
@@ -17,7 +17,7 @@ from pathlib import Path
 
 import nbformat
 from mutants import mutants
-from other_machine import ARITHMETIC, CLOCK, ROUNDING
+from other_machine import ARITHMETIC, VARIANTS
 from strict_nbval import NOTEBOOKS, ROOT
 
 SANITIZED = re.findall(
@@ -55,8 +55,7 @@ def main(seed: int = 0) -> int:
             planted.add(f"{path.relative_to(copy).as_posix()}::{plant(path, rng)}")
         command = [sys.executable, "-m", "pytest", "-q", "-rf", "--color=no"]
         command += ["-p", "no:cacheprovider", "notebooks"]
-        environment = os.environ | ARITHMETIC
-        environment["COURSE_STARTUP"] = CLOCK.replace("FACTOR", "100") + ROUNDING
+        environment = os.environ | ARITHMETIC | VARIANTS["slow"]
         environment["PYTHONPATH"] = str(copy)
         result = subprocess.run(
             command, cwd=copy, env=environment, capture_output=True, text=True
