@@ -1,4 +1,4 @@
-"""The inspector of chapters 07 and 08 learns the same on every processor."""
+"""The inspector of chapters 07 and 08 learns the same whatever the last digit."""
 
 import numpy as np
 
